@@ -1,0 +1,54 @@
+#include "base/job.h"
+
+#include <algorithm>
+
+namespace base {
+
+std::string_view name(Outcome outcome) {
+  switch (outcome) {
+    case Outcome::Ok: return "ok";
+    case Outcome::Failed: return "failed";
+    case Outcome::Timeout: return "timeout";
+    case Outcome::Lost: return "lost";
+    case Outcome::Returned: return "returned";
+    case Outcome::Cancelled: return "cancelled";
+    case Outcome::Superseded: return "superseded";
+  }
+  return "unknown";
+}
+
+std::string shell_quote(std::string_view word) {
+  if (word.empty()) return "''";
+  const auto is_plain = [](unsigned char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.' || c == '+' || c == '/';
+  };
+  if (std::all_of(word.begin(), word.end(), is_plain)) return std::string(word);
+  std::string quoted;
+  quoted.reserve(word.size() + 8);
+  bool open = false;
+  for (std::size_t i = 0; i < word.size(); ++i) {
+    if (word[i] == '\'') {
+      if (open) quoted += '\'';
+      else if (i > 0) quoted += "''";  // GNU parallel writes the empty quotes between two apostrophes
+      quoted += "\"'\"";
+      open = false;
+    } else {
+      if (!open) quoted += '\'';
+      quoted += word[i];
+      open = true;
+    }
+  }
+  if (open) quoted += '\'';
+  return quoted;
+}
+
+std::string shell_join(const std::vector<std::string>& words) {
+  std::string line;
+  for (const std::string& word : words) {
+    if (!line.empty()) line += ' ';
+    line += shell_quote(word);
+  }
+  return line;
+}
+
+}  // namespace base

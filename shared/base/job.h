@@ -1,0 +1,47 @@
+// What a job is: a command to run or a handler to call, as the user gave it. Travels in JOB and rests in jobs.db.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "base/time.h"
+
+namespace base {
+
+struct Command {
+  std::string line;                      // for `shell -c`; used when `argv` is empty
+  std::vector<std::string> argv;         // literal words, no shell
+  std::string shell;                     // absolute path; empty: /bin/sh
+  std::string stdin_bytes;               // empty: /dev/null
+  std::string directory;                 // empty: the worker's own
+  std::vector<std::string> environment;  // NAME=VALUE, added to the worker's own
+  bool operator==(const Command&) const = default;
+};
+
+struct Call {
+  std::string handler;
+  std::uint32_t version = 1;
+  std::string arguments;  // one msgpack value
+  bool operator==(const Call&) const = default;
+};
+
+struct JobSpec {
+  std::variant<Command, Call> work;
+  Duration time_limit{0};  // of one attempt; 0: none
+  bool operator==(const JobSpec&) const = default;
+};
+
+// How an attempt ended. The numbers are those of the protocol and of results.db.
+enum class Outcome : std::uint8_t { Ok = 0, Failed = 1, Timeout = 2, Lost = 3, Returned = 4, Cancelled = 5, Superseded = 6 };
+inline constexpr std::uint8_t kOutcomes = 7;
+std::string_view name(Outcome outcome);  // "ok", "failed", ...
+
+// `words` as one line that a POSIX shell splits back into the same words.
+std::string shell_join(const std::vector<std::string>& words);
+// `word` quoted for a POSIX shell, byte for byte as GNU parallel 20221122 does: as it is when only letters, digits and -_.+/, else in single quotes.
+std::string shell_quote(std::string_view word);
+
+}  // namespace base

@@ -1,0 +1,63 @@
+// SQLite behind a small wrapper: the only user of sqlite3.h. A Database is one connection to one file, opened by its only writer.
+// Errors come back as Results: kind Full for a full disk (the caller may retry), Conflict for a newer schema, Corrupt, Io for the rest.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+
+struct sqlite3;
+struct sqlite3_stmt;
+
+namespace io {
+
+enum class Durability { Process, Power };  // survives kill -9; survives power loss as well
+
+class Statement {
+ public:
+  Statement() = default;
+  Statement(Statement&&) noexcept;
+  Statement& operator=(Statement&&) noexcept;
+  ~Statement();
+
+  // Parameters and columns count from 1 and 0, as in SQLite. Text and blobs are not copied: they must live until the next reset().
+  Statement& bind(int parameter, std::int64_t value);
+  Statement& bind_text(int parameter, std::string_view value);
+  Statement& bind_blob(int parameter, std::string_view value);
+  Statement& bind_null(int parameter);
+  base::Result<bool> step();  // true: a row is there; false: done. On done and on error it is reset.
+  base::Status run();         // step() to the end, rows ignored
+  std::int64_t integer(int column) const;
+  std::string_view text(int column) const;  // text or blob, valid until the next step or reset
+  bool is_null(int column) const;
+  void reset();
+
+ private:
+  friend class Database;
+  sqlite3_stmt* statement_ = nullptr;
+};
+
+class Database {
+ public:
+  // Opens or creates `path` (mode 0600) in WAL mode. `schema` creates the tables of version `version` (PRAGMA user_version) when the file is new;
+  // a file of a higher version is refused with Conflict. `exclusive`: locking_mode=EXCLUSIVE, for network filesystems.
+  // The connection may be used by several threads at once (SQLite's serialized mode).
+  static base::Result<Database> open(const std::string& path, int version, const char* schema, Durability durability, bool exclusive);
+  // An existing file, for reading only; NotFound if there is none.
+  static base::Result<Database> open_read_only(const std::string& path, int version);
+  Database() = default;
+  Database(Database&&) noexcept;
+  Database& operator=(Database&&) noexcept;
+  ~Database();  // closes; all Statements must be gone
+
+  base::Result<Statement> prepare(std::string_view sql);
+  base::Status execute(const char* sql);
+
+ private:
+  sqlite3* db_ = nullptr;
+};
+
+}  // namespace io

@@ -1,0 +1,34 @@
+// The seam between the worker and running commands: one real body (KeeperRunner, which has the keeper start and watch them) and fakes in tests.
+#pragma once
+
+#include <vector>
+
+#include "base/ids.h"
+#include "base/job.h"
+#include "base/time.h"
+#include "wire/messages.h"
+
+namespace worker {
+
+class ProcessRunner {
+ public:
+  virtual ~ProcessRunner() = default;
+
+  // Starts `command` as `attempt`. Every start gives exactly one result through collect(), whatever happens: a command that cannot be started is a failed
+  // result with the shell's exit code (126, 127) and a reason; attempts that a dead keeper ran are results with outcome Lost.
+  // `limit`: 0 for none; after it the whole process tree is ended and the outcome is Timeout.
+  virtual void start(const base::Attempt& attempt, std::uint32_t slot, const base::Command& command, base::Duration limit) = 0;
+
+  // Ends the whole process tree of a running attempt, TERM first, then KILL; its result has outcome Cancelled. Unknown attempts are ignored.
+  virtual void kill(const base::Attempt& attempt) = 0;
+
+  // A descriptor to poll for `events()` (poll(2) bits), or -1 while there is nothing to wait for; both may change after every call here.
+  virtual int fd() const = 0;
+  virtual short events() const = 0;
+
+  // To be called when the descriptor is ready: moves what is finished to the end of `results`. Never blocks.
+  // Filled in: attempt, outcome, exit_code, signal, slot, times, rusage, outputs and their lengths, reason. `command` is left to the caller.
+  virtual void collect(std::vector<wire::Result>& results) = 0;
+};
+
+}  // namespace worker
