@@ -1,0 +1,479 @@
+#include "sink/core.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "wire/limits.h"
+
+namespace sink {
+
+namespace {
+constexpr std::size_t kCommitRows = 1024;      // a batch closes at so many rows even while more arrive
+constexpr std::size_t kConfirmCount = 64;      // confirms are lazy: so many,
+constexpr base::Duration kConfirmWait{50'000};  // or after so long
+}  // namespace
+
+Core::Core(const Recovered& recovered)
+    : sink_epoch_(recovered.sink_epoch), policy_(recovered.policy.value_or(wire::Policy{})), has_policy_(recovered.policy.has_value()),
+      clock_(policy_.heartbeat), emitted_(recovered.emitted), logged_emitted_(recovered.emitted) {}
+
+void Core::recover_finished(JobId job, bool failed) { progress_.become_finished(job, failed); }
+
+void Core::recover_ended(const EndedAttempt& ended) {
+  JobRecord& record = progress_.get(ended.attempt.job);
+  record.ended.push_back(ended);
+  record.current = std::max(record.current, ended.attempt);
+}
+
+void Core::on(Event&& event, base::TimePoint now, Effects& effects) {
+  now_ = clock_.advance(now);
+  if (!has_started_) {
+    has_started_ = true;
+    started_ = next_judging_ = next_heartbeat_ = now_;
+  }
+  if (has_exited_) return;
+  effects_ = &effects;
+  std::visit([this](auto&& e) { on_event(std::move(e)); }, std::move(event));
+}
+
+base::TimePoint Core::next_deadline() const {
+  if (!has_started_) return base::TimePoint{};
+  return clock_.real(std::min({next_judging_, next_heartbeat_, confirms_due_}));
+}
+
+// ---- the ventilator
+
+bool Core::accept(const wire::Stamp& stamp) {
+  if (stamp.epoch < ventilator_epoch_) return ++ignored_, false;
+  if (stamp.epoch > ventilator_epoch_) {
+    ventilator_epoch_ = stamp.epoch;
+    expected_seq_ = stamp.seq;
+    needs_snapshot_ = true;
+    for (auto& [id, worker] : workers_) note_news(id, worker);
+  }
+  if (stamp.seq < expected_seq_) return ++ignored_, false;
+  if (stamp.seq > expected_seq_) needs_snapshot_ = true;
+  expected_seq_ = stamp.seq + 1;
+  return true;
+}
+
+void Core::on_event(wire::Open&& message) {
+  if (!accept(message.stamp)) return;
+  if (!has_policy_ || message.policy != policy_) {
+    policy_ = message.policy;
+    has_policy_ = true;
+    clock_.set_step(policy_.heartbeat);
+    log(LogPolicy{policy_});
+  }
+  if (message.total) {
+    total_ = message.total;
+    cut_ = message.cut;
+  }
+  if (message.endpoint != feedback_endpoint_ || is_feedback_broken_) {
+    feedback_endpoint_ = message.endpoint;
+    is_feedback_broken_ = false;
+    effects_->push_back(OpenFeedback{feedback_endpoint_});
+    needs_snapshot_ = true;
+  }
+  const bool wanted = message.want_snapshot || needs_snapshot_ || message.stamp.sink_epoch != sink_epoch_;
+  if (wanted && (!has_sent_snapshot_ || needs_snapshot_ || now_ - snapshot_at_ >= policy_.heartbeat / 2)) snapshot_due_ = true;
+  else alive_due_ = true;
+}
+
+void Core::on_event(wire::Assign&& message) {
+  if (!accept(message.stamp)) return;
+  const auto worker = workers_.find(message.worker);
+  for (wire::Assigned& item : message.items) {
+    const Attempt& attempt = item.attempt;
+    if (attempt.job == 0) continue;
+    if (progress_.is_finished(attempt.job)) {
+      done_.push_back(attempt.job);
+      continue;
+    }
+    JobRecord& record = progress_.get(attempt.job);
+    if (const EndedAttempt* ended = record.find_ended(attempt)) {
+      requeued_.push_back({attempt, ended->outcome, record.must_run_alone()});
+      continue;
+    }
+    if (record.find_live(attempt) == nullptr) lease(record, attempt, message.worker);
+    LiveAttempt* live = record.find_live(attempt);
+    live->alone = item.alone;
+    live->command = std::move(item.command);
+    if (message.session != 0) {
+      live->worker = message.worker;
+      live->session = message.session;
+      live->generation = message.generation;
+      if (worker != workers_.end() && is_returned(*live, worker->second)) end_returned(attempt.job, attempt);
+    }
+  }
+}
+
+void Core::on_event(wire::Gone&& message) {
+  if (!accept(message.stamp)) return;
+  const auto worker = workers_.find(message.worker);
+  if (worker == workers_.end() || worker->second.generation > message.generation) return;
+  if (!worker->second.gone_at) worker->second.gone_at = now_;
+}
+
+void Core::on_event(wire::Close&& message) {
+  if (!accept(message.stamp)) return;
+  if (!ended_at_) return void(++ignored_);
+  flush();
+  effects_->push_back(Exit{});
+  has_exited_ = true;
+}
+
+void Core::on_event(FeedbackBroken&&) { is_feedback_broken_ = true; }
+
+// ---- workers
+
+void Core::on_event(wire::State&& message) {
+  WorkerRecord& worker = workers_[message.worker];
+  if (std::pair(message.session, message.state_seq) < std::pair(worker.session, worker.state_seq)) return void(++ignored_);
+  const bool is_newer = std::pair(message.session, message.generation) > std::pair(worker.session, worker.generation);
+  worker.session = message.session;
+  worker.state_seq = message.state_seq;
+  worker.endpoint = std::move(message.endpoint);
+  worker.key = std::move(message.key);
+  worker.host = std::move(message.host);
+  worker.slots = message.slots;
+  worker.generation = message.generation;
+  worker.limit = message.limit;
+  worker.heard_at = now_;
+  worker.gone_at.reset();
+  worker.held.clear();
+  for (const wire::Held& held : message.held) {
+    if (held.attempt.job == 0 || progress_.is_finished(held.attempt.job)) continue;
+    JobRecord& record = progress_.get(held.attempt.job);
+    if (const EndedAttempt* ended = record.find_ended(held.attempt)) {
+      // One whose result is on its way needs nothing here: the result says how it ended.
+      if (ended->outcome != Outcome::Lost || !ended->counted || held.phase == wire::Held::Phase::Unconfirmed) continue;
+      take_back(record, *ended);
+    }
+    if (record.find_ended(held.attempt) == nullptr) lease(record, held.attempt, message.worker);
+    worker.held.push_back(held.attempt);
+  }
+  std::sort(worker.held.begin(), worker.held.end());
+  if (is_newer) judge_returned(message.worker, worker);
+  note_news(message.worker, worker);
+}
+
+void Core::note_news(const WorkerId& id, WorkerRecord& worker) {
+  if (!worker.has_news) news_.push_back(id);
+  worker.has_news = true;
+}
+
+// Makes or renews a lease. Only the job's greatest attempt has one.
+void Core::lease(JobRecord& record, const Attempt& attempt, const WorkerId& worker) {
+  if (attempt > record.current) {
+    record.current = attempt;
+    for (LiveAttempt& live : record.live) live.leased = false;
+  }
+  LiveAttempt* live = record.find_live(attempt);
+  if (live == nullptr) {
+    record.live.push_back({});
+    live = &record.live.back();
+    live->attempt = attempt;
+    live->worker = worker;
+  }
+  live->leased = attempt == record.current;
+  live->renewed = now_;
+}
+
+// A worker that was given up lists the attempt again: the loss was none. It lives on if nothing came after it.
+void Core::take_back(JobRecord& record, const EndedAttempt& ended) {
+  const Attempt attempt = ended.attempt;
+  const bool revived = attempt == record.current;
+  log(UncountLoss{attempt, revived});
+  if (revived) std::erase_if(record.ended, [&](const EndedAttempt& e) { return e.attempt == attempt; });
+  else record.find_ended(attempt)->counted = false;
+}
+
+bool Core::is_returned(const LiveAttempt& live, const WorkerRecord& worker) const {
+  return live.session != 0 && (worker.session > live.session || worker.generation > live.generation) &&
+         !std::binary_search(worker.held.begin(), worker.held.end(), live.attempt);
+}
+
+// A worker in a new session or generation lists all it holds: what was sent to it before and is not there never arrived.
+void Core::judge_returned(const WorkerId& id, const WorkerRecord& worker) {
+  std::vector<Attempt> returned;
+  for (const auto& [job, record] : progress_.records()) {
+    for (const LiveAttempt& live : record.live) {
+      if (live.worker == id && is_returned(live, worker)) returned.push_back(live.attempt);
+    }
+  }
+  for (const Attempt& attempt : returned) end_returned(attempt.job, attempt);
+}
+
+void Core::end_returned(JobId job, const Attempt& attempt) {
+  JobRecord& record = *progress_.find(job);
+  const LiveAttempt live = *record.find_live(attempt);
+  wire::Result result;
+  result.attempt = attempt;
+  result.outcome = Outcome::Returned;
+  result.command = live.command;
+  result.reason = "it never reached the worker";
+  end_attempt(record, std::move(result), live.worker, {});
+}
+
+void Core::on_event(wire::Bye&& message) {
+  const auto worker = workers_.find(message.worker);
+  if (worker == workers_.end() || message.session < worker->second.session) return void(++ignored_);
+  worker->second.bye = true;
+  note_news(message.worker, worker->second);
+  confirms_.erase(message.worker);
+  limits_.erase(message.worker);
+}
+
+void Core::on_event(wire::Results&& message) {
+  wire::Limit& limit = limits_[message.worker];
+  if (std::tie(message.session, message.generation, message.limit) >= std::tie(limit.session, limit.generation, limit.limit)) {
+    limit = {message.worker, message.session, message.generation, message.limit};
+  }
+  for (wire::Result& result : message.items) take_result(std::move(result), message.worker, message.host);
+  if (open_rows_ >= kCommitRows) flush();
+}
+
+// The first durable success of a job wins, whichever attempt it is; a failure counts if its attempt is the current one and has not ended.
+void Core::take_result(wire::Result&& result, const WorkerId& worker, const std::string& host) {
+  const Attempt attempt = result.attempt;
+  if (attempt.job == 0 || result.outcome == Outcome::Superseded || (total_ && attempt.job > *total_)) return void(++ignored_);
+  confirm(worker, attempt);
+  if (progress_.is_finished(attempt.job)) {
+    ++superseded_;
+    result.outcome = Outcome::Superseded;
+    log(LogAttempt{std::move(result), worker, host, 0, false, false});
+    return;
+  }
+  JobRecord& record = progress_.get(attempt.job);
+  const EndedAttempt* ended = record.find_ended(attempt);
+  if (result.outcome == Outcome::Ok) {
+    if (ended != nullptr) log(UncountLoss{attempt, true});
+    const std::uint64_t ordinal = 1 + record.ended.size() - (ended != nullptr);
+    log(LogResult{std::move(result), worker, host, ordinal});
+    progress_.become_finished(attempt.job, false);
+    done_.push_back(attempt.job);
+    return;
+  }
+  if (ended != nullptr) {
+    if (ended->outcome != Outcome::Lost || result.outcome == Outcome::Lost) return;  // said twice
+    log(UncountLoss{attempt, true});  // it was not lost after all: this is how it ended
+    std::erase_if(record.ended, [&](const EndedAttempt& e) { return e.attempt == attempt; });
+  }
+  end_attempt(record, std::move(result), worker, host);
+}
+
+// REQUIRES: the job is not finished and the attempt has not ended.
+void Core::end_attempt(JobRecord& record, wire::Result&& result, const WorkerId& worker, const std::string& host) {
+  const Attempt attempt = result.attempt;
+  const LiveAttempt* live = record.find_live(attempt);
+  EndedAttempt ended{attempt, result.outcome, false, live != nullptr && live->alone};
+  const std::uint64_t ordinal = 1 + record.ended.size();
+  const bool is_late = attempt < record.current;
+  record.current = std::max(record.current, attempt);
+  if (live != nullptr && result.command.empty()) result.command = live->command;
+  const bool is_failure = result.outcome == Outcome::Failed || result.outcome == Outcome::Timeout;
+  ended.counted = !is_late && (is_failure || result.outcome == Outcome::Lost);
+  record.erase_live(attempt);
+  record.ended.push_back(ended);
+  const bool is_last = ended.counted && (is_failure ? policy_.retries != 0 && record.failures() >= policy_.retries
+                                                    : ended.alone && record.losses_alone() >= policy_.crash_limit);
+  if (is_last) {
+    log(LogResult{std::move(result), worker, host, ordinal});
+    progress_.become_finished(attempt.job, true);
+    done_.push_back(attempt.job);
+    return;
+  }
+  log(LogAttempt{std::move(result), worker, host, ordinal, ended.counted, ended.alone});
+  if (!is_late) requeued_.push_back({attempt, ended.outcome, record.must_run_alone()});
+}
+
+// ---- leases
+
+void Core::lose(JobId job, const LiveAttempt& live) {
+  wire::Result result;
+  result.attempt = live.attempt;
+  result.outcome = Outcome::Lost;
+  result.exit_code = -1;
+  result.command = live.command;
+  result.reason = "its worker was not heard of for a lease";
+  const WorkerId worker = live.worker;
+  const auto known = workers_.find(worker);
+  end_attempt(*progress_.find(job), std::move(result), worker, known == workers_.end() ? std::string() : known->second.host);
+}
+
+// Judged only when nothing is waiting to be read, and on a clock that stands still while this process does.
+void Core::judge_leases() {
+  next_judging_ = now_ + policy_.heartbeat / 2;
+  std::vector<LiveAttempt> lost;
+  for (const auto& [job, record] : progress_.records()) {
+    for (const LiveAttempt& live : record.live) {
+      if (!live.leased) continue;
+      const auto worker = workers_.find(live.worker);
+      const bool is_gone = worker != workers_.end() && worker->second.gone_at && now_ - *worker->second.gone_at > heartbeats(3) &&
+                           now_ - started_ > policy_.lease;
+      if (now_ - live.renewed > policy_.lease || is_gone) lost.push_back(live);
+    }
+  }
+  for (const LiveAttempt& live : lost) lose(live.attempt.job, live);
+  std::erase_if(workers_, [this](const auto& item) { return !item.second.has_news && now_ - item.second.heard_at > 10 * policy_.lease; });
+}
+
+// ---- the turn
+
+void Core::log(Effect&& row) {
+  effects_->push_back(std::move(row));
+  ++open_rows_;
+}
+
+void Core::confirm(const WorkerId& worker, const Attempt& attempt) {
+  confirms_[worker].push_back(attempt);
+  ++confirms_held_;
+  confirms_due_ = std::min(confirms_due_, now_ + kConfirmWait);
+}
+
+void Core::on_event(Emitted&& event) { emitted_ = std::max(emitted_, event.jobs); }
+
+void Core::on_event(Stop&&) {
+  confirms_now_ = true;
+  flush();
+}
+
+void Core::on_event(Turn&& event) {
+  if (event.drained && now_ >= next_judging_) judge_leases();
+  if (emitted_ > logged_emitted_ && event.drained) {
+    logged_emitted_ = emitted_;
+    log(LogEmitted{emitted_});
+  }
+  if (now_ >= next_heartbeat_) {
+    next_heartbeat_ = now_ + policy_.heartbeat;
+    alive_due_ = true;
+  }
+  tend_end();
+  if (event.drained || open_rows_ >= kCommitRows) flush();
+}
+
+// The end is said only when the end of input is durable, all its jobs are finished and their outputs written.
+void Core::tend_end() {
+  if (!total_ || progress_.finished() < *total_ || emitted_ < progress_.finished()) return;
+  if (!ended_at_) {
+    ended_at_ = now_;
+    log(LogEnded{*total_, progress_.failed(), cut_});
+    alive_due_ = true;
+  }
+  if (now_ - *ended_at_ > policy_.lease) {
+    flush();
+    effects_->push_back(Exit{});
+    has_exited_ = true;
+  }
+}
+
+void Core::send(wire::ToVentilator&& message) {
+  std::visit([this](auto& m) { m.stamp = {ventilator_epoch_, sink_epoch_, ++sent_seq_}; }, message);
+  effects_->push_back(SendToVentilator{std::move(message)});
+}
+
+// Everything that was decided since the last flush leaves here, behind the commit of what it rests on. The confirms of all results read go before the
+// WORKER that echoes a later STATE.
+void Core::flush() {
+  if (open_rows_ > 0) effects_->push_back(Commit{});
+  open_rows_ = 0;
+  if (ventilator_epoch_ == 0) {  // nobody to tell yet: its first OPEN gets a SNAPSHOT
+    done_.clear();
+    requeued_.clear();
+    return;
+  }
+  if (!news_.empty() || confirms_held_ >= kConfirmCount || now_ >= confirms_due_) confirms_now_ = true;
+  send_done();
+  for (std::size_t at = 0; at < requeued_.size(); at += wire::kBatchItems) {
+    const auto end = std::min(at + wire::kBatchItems, requeued_.size());
+    send(wire::Requeue{{}, {requeued_.begin() + static_cast<std::ptrdiff_t>(at), requeued_.begin() + static_cast<std::ptrdiff_t>(end)}});
+  }
+  requeued_.clear();
+  if (snapshot_due_) send_snapshot();
+  send_workers();
+  if (alive_due_ && ended_at_) send(wire::End{{}, *total_, progress_.failed(), cut_});
+  else if (alive_due_) send(wire::Alive{});
+  alive_due_ = false;
+}
+
+void Core::send_done() {
+  wire::Done done;
+  for (const auto& [id, limit] : limits_) done.limits.push_back(limit);
+  limits_.clear();
+  if (confirms_now_) {
+    for (auto& [worker, attempts] : confirms_) {
+      for (std::size_t at = 0; at < attempts.size(); at += wire::kMaxUnconfirmed) {
+        const auto end = std::min(at + wire::kMaxUnconfirmed, attempts.size());
+        done.confirms.push_back({worker, {attempts.begin() + static_cast<std::ptrdiff_t>(at), attempts.begin() + static_cast<std::ptrdiff_t>(end)}});
+      }
+    }
+    confirms_.clear();
+    confirms_held_ = 0;
+    confirms_due_ = base::kNever;
+    confirms_now_ = false;
+  }
+  for (std::size_t at = wire::kMaxUnconfirmed; at < done_.size(); at += wire::kMaxUnconfirmed) {
+    const auto end = std::min(at + wire::kMaxUnconfirmed, done_.size());
+    send(wire::Done{{}, {done_.begin() + static_cast<std::ptrdiff_t>(at), done_.begin() + static_cast<std::ptrdiff_t>(end)}, {}, {}});
+  }
+  if (done_.size() > wire::kMaxUnconfirmed) done_.resize(wire::kMaxUnconfirmed);
+  done.jobs = std::exchange(done_, {});
+  if (!done.jobs.empty() || !done.limits.empty() || !done.confirms.empty()) send(std::move(done));
+}
+
+void Core::send_snapshot() {
+  snapshot_due_ = needs_snapshot_ = false;
+  has_sent_snapshot_ = true;
+  snapshot_at_ = now_;
+  progress_.finished_jobs().for_each_bitmap(wire::kSnapshotBytes, [this](JobId first, std::string_view bits) {
+    wire::Snapshot part;
+    part.first_job = first;
+    part.finished = std::string(bits);
+    send(std::move(part));
+  });
+  wire::Snapshot part;
+  const auto send_if_full = [&] {
+    if (part.leases.size() + part.ended.size() >= wire::kBatchItems) send(std::exchange(part, {}));
+  };
+  for (const auto& [job, record] : progress_.records()) {
+    for (const LiveAttempt& live : record.live) {
+      if (live.leased) part.leases.push_back({live.attempt, live.worker});
+    }
+    const auto last = std::max_element(record.ended.begin(), record.ended.end(), [](const auto& a, const auto& b) { return a.attempt < b.attempt; });
+    if (last != record.ended.end()) part.ended.push_back({last->attempt, last->outcome, record.must_run_alone()});
+    send_if_full();
+  }
+  part.last = true;
+  send(std::move(part));
+}
+
+// Leases are read off now, not when the STATE came: a result read since may have ended some.
+void Core::send_workers() {
+  for (const WorkerId& id : news_) {
+    WorkerRecord& worker = workers_[id];
+    worker.has_news = false;
+    wire::Worker message;
+    message.worker = id;
+    message.session = worker.session;
+    message.state_seq = worker.state_seq;
+    message.endpoint = worker.endpoint;
+    message.key = worker.key;
+    message.host = worker.host;
+    message.slots = worker.slots;
+    message.generation = worker.generation;
+    message.limit = worker.limit;
+    message.bye = worker.bye;
+    for (const Attempt& attempt : worker.held) {
+      JobRecord* record = progress_.find(attempt.job);
+      const LiveAttempt* live = record == nullptr ? nullptr : record->find_live(attempt);
+      if (live != nullptr && live->leased) message.leases.push_back(attempt);
+    }
+    const bool has_left = worker.bye;
+    send(std::move(message));
+    if (has_left) workers_.erase(id);
+  }
+  news_.clear();
+}
+
+}  // namespace sink

@@ -1,0 +1,41 @@
+// What can happen to the sink and what it can want done. Its core turns one into the other; its shell carries out the effects in order.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/ids.h"
+#include "wire/messages.h"
+
+namespace sink {
+
+// ---- events
+
+struct Emitted { std::uint64_t jobs; };  // so many jobs' outputs have been written out since the run began
+struct FeedbackBroken {};                // the connection to the ventilator
+struct Stop {};                          // commit and confirm what is there
+struct Turn { bool drained; };           // the loop has handed over what had arrived; drained: nothing more was waiting
+
+using Event = std::variant<wire::State, wire::Results, wire::Bye, wire::Open, wire::Assign, wire::Gone, wire::Close, Emitted, FeedbackBroken, Stop, Turn>;
+
+// ---- effects
+
+// Rows for the next Commit.
+struct LogResult { wire::Result result; base::WorkerId worker; std::string host; std::uint64_t ordinal; };   // the job is finished
+struct LogAttempt { wire::Result result; base::WorkerId worker; std::string host; std::uint64_t ordinal; bool counted; bool alone; };
+struct UncountLoss { base::Attempt attempt; bool revived; };  // the worker lives after all; revived: the attempt has not ended
+struct LogPolicy { wire::Policy policy; };
+struct LogEmitted { std::uint64_t jobs; };
+struct LogEnded { std::uint64_t total; std::uint64_t failed; bool cut; };
+struct Commit {};  // all rows since the last one, in one transaction, before any effect behind it
+
+struct OpenFeedback { std::string endpoint; };
+struct SendToVentilator { wire::ToVentilator message; };
+struct Exit {};
+
+using Effect = std::variant<LogResult, LogAttempt, UncountLoss, LogPolicy, LogEmitted, LogEnded, Commit, OpenFeedback, SendToVentilator, Exit>;
+using Effects = std::vector<Effect>;
+
+}  // namespace sink

@@ -1,0 +1,63 @@
+#include "sink/progress.h"
+
+#include <algorithm>
+
+#include "base/check.h"
+
+namespace sink {
+
+LiveAttempt* JobRecord::find_live(const Attempt& attempt) {
+  const auto it = std::find_if(live.begin(), live.end(), [&](const LiveAttempt& l) { return l.attempt == attempt; });
+  return it == live.end() ? nullptr : &*it;
+}
+
+EndedAttempt* JobRecord::find_ended(const Attempt& attempt) {
+  const auto it = std::find_if(ended.begin(), ended.end(), [&](const EndedAttempt& e) { return e.attempt == attempt; });
+  return it == ended.end() ? nullptr : &*it;
+}
+
+void JobRecord::erase_live(const Attempt& attempt) {
+  std::erase_if(live, [&](const LiveAttempt& l) { return l.attempt == attempt; });
+}
+
+std::uint32_t JobRecord::failures() const {
+  return static_cast<std::uint32_t>(std::count_if(ended.begin(), ended.end(), [](const EndedAttempt& e) { return e.counted && e.outcome != Outcome::Lost; }));
+}
+
+std::uint32_t JobRecord::losses() const {
+  return static_cast<std::uint32_t>(std::count_if(ended.begin(), ended.end(), [](const EndedAttempt& e) { return e.counted && e.outcome == Outcome::Lost; }));
+}
+
+std::uint32_t JobRecord::losses_alone() const {
+  return static_cast<std::uint32_t>(
+      std::count_if(ended.begin(), ended.end(), [](const EndedAttempt& e) { return e.counted && e.alone && e.outcome == Outcome::Lost; }));
+}
+
+JobRecord* Progress::find(JobId job) {
+  const auto it = records_.find(job);
+  return it == records_.end() ? nullptr : &it->second;
+}
+
+void Progress::become_finished(JobId job, bool failed) {
+  const bool inserted = finished_.insert(job);
+  CHECK_INVARIANT(inserted);
+  failed_ += failed;
+  records_.erase(job);
+}
+
+void Progress::check_invariants() const {
+  CHECK_INVARIANT(failed_ <= finished_.size());
+  for (const auto& [job, record] : records_) {
+    CHECK_INVARIANT(!finished_.contains(job));
+    for (const LiveAttempt& live : record.live) {
+      CHECK_INVARIANT(live.attempt.job == job && live.attempt <= record.current);
+      CHECK_INVARIANT(!live.leased || live.attempt == record.current);
+      for (const EndedAttempt& ended : record.ended) CHECK_INVARIANT(ended.attempt != live.attempt);
+    }
+    for (std::size_t i = 0; i < record.ended.size(); ++i) {
+      for (std::size_t k = i + 1; k < record.ended.size(); ++k) CHECK_INVARIANT(record.ended[i].attempt != record.ended[k].attempt);
+    }
+  }
+}
+
+}  // namespace sink

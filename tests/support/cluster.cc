@@ -1,0 +1,570 @@
+#include "tests/support/cluster.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "wire/codec.h"
+
+namespace support {
+
+using base::Attempt;
+using base::JobId;
+using base::Outcome;
+using base::WorkerId;
+
+const std::vector<Faults>& fault_classes() {
+  static const std::vector<Faults> classes = {
+      {.name = "calm"},
+      {.name = "head", .ventilator = 10, .sink = 10, .feedback = 10, .ventilator_uplink = 10, .lane = 20, .jobs_fail = false, .runs_once = true},
+      {.name = "head-long", .ventilator = 6, .sink = 6, .feedback = 10, .ventilator_uplink = 10, .lane = 10, .jobs_fail = false, .runs_once = true, .downtime = 1500},
+      {.name = "links", .feedback = 30, .ventilator_uplink = 30, .lane = 50, .worker_uplink = 20},
+      {.name = "pauses", .lane = 5, .pause = 8},
+      {.name = "all", .ventilator = 8, .sink = 8, .worker = 6, .feedback = 10, .ventilator_uplink = 10, .lane = 20, .worker_uplink = 10, .pause = 2},
+      {.name = "storm", .ventilator = 30, .sink = 30, .worker = 20, .feedback = 50, .ventilator_uplink = 50, .lane = 80, .worker_uplink = 50},
+  };
+  return classes;
+}
+
+namespace {
+constexpr std::int64_t kHoldTicks = 2500;  // of a worker with results that nobody takes; longer than any role is down
+}
+
+Cluster::Cluster(const Faults& faults, std::uint64_t seed) : faults_(faults), random_(seed) {
+  for (auto& byte : run_.bytes) byte = static_cast<std::uint8_t>(random_.next());
+  total_ = between(3, 14);
+  policy_.retries = static_cast<std::uint32_t>(between(1, 3));
+  policy_.crash_limit = 5;
+  fail_chance_ = faults.jobs_fail && chance(500) ? 300 : 0;
+  faults_end_ = between(100, 700);
+  ventilator_at_ = between(0, 60);
+  sink_at_ = between(0, 60);
+  for (std::uint64_t n = between(1, 3); n > 0; --n) workers_at_.push_back(between(0, 60));
+}
+
+std::string Cluster::where(const std::string& what) const { return what + " (tick " + std::to_string(tick_) + ")"; }
+
+// ---- the network
+
+Cluster::StreamPtr Cluster::connect(const std::string& to) {
+  auto stream = std::make_shared<Stream>();
+  stream->to = to;
+  streams_.push_back(stream);
+  return stream;
+}
+
+void Cluster::push(const StreamPtr& stream, std::string frame) {
+  if (!stream || !stream->is_open) return;
+  stream->last_at = std::max(stream->last_at, tick_ + between(0, 9));
+  stream->frames.emplace_back(stream->last_at, std::move(frame));
+}
+
+void Cluster::cut(const StreamPtr& stream, std::deque<std::string>* survivors) {
+  if (!stream || !stream->is_open) return;
+  stream->is_open = false;
+  const std::size_t keep = between(0, stream->frames.size());
+  // What a reconnecting sender still had itself goes out again on the next connection; what was in between is lost.
+  const std::size_t lost_to = keep + between(0, stream->frames.size() - keep);
+  if (survivors != nullptr) {
+    for (std::size_t i = stream->frames.size(); i > lost_to; --i) survivors->push_front(stream->frames[i - 1].second);
+  }
+  stream->frames.resize(keep);
+}
+
+void Cluster::close_endpoint(const std::string& to) {
+  for (const StreamPtr& stream : streams_) {
+    if (stream->to != to) continue;
+    stream->is_open = false;
+    stream->frames.clear();
+  }
+}
+
+void Cluster::send_up(Uplink& up, std::string frame) {
+  if (up.stream && up.stream->is_open) push(up.stream, std::move(frame));
+  else up.waiting.push_back(std::move(frame));
+}
+
+void Cluster::break_uplink(Uplink& up) {
+  if (!up.stream || !up.stream->is_open) return;
+  cut(up.stream, &up.waiting);
+  up.retry_at = tick_ + between(1, 2 * kHeartbeat);
+}
+
+void Cluster::tick_uplink(Uplink& up) {
+  if ((up.stream && up.stream->is_open) || !sink_ || tick_ < up.retry_at) return;
+  up.stream = connect("sink");
+  for (std::string& frame : up.waiting) push(up.stream, std::move(frame));
+  up.waiting.clear();
+}
+
+void Cluster::deliver() {
+  auto streams = streams_;
+  for (std::size_t i = streams.size(); i > 1; --i) std::swap(streams[i - 1], streams[random_.below(i)]);
+  for (const StreamPtr& stream : streams) {
+    while (!stream->frames.empty() && stream->frames.front().first <= tick_ && chance(800)) {
+      const auto worker = std::find_if(workers_.begin(), workers_.end(), [&](const auto& w) { return w.second->endpoint == stream->to; });
+      const std::uint64_t paused = stream->to == "sink" ? (sink_ ? sink_->paused_until : 0) : worker != workers_.end() ? worker->second->paused_until
+                                   : ventilator_        ? ventilator_->paused_until : 0;
+      if (tick_ < paused) break;
+      const std::string frame = std::move(stream->frames.front().second);
+      stream->frames.pop_front();
+      try {
+        if (stream->to == "sink" && sink_) deliver_to_sink(frame);
+        else if (ventilator_ && stream->to == ventilator_->endpoint) deliver_to_ventilator(frame);
+        else if (worker != workers_.end()) deliver_to_worker(*worker->second, frame);
+        else cut(stream);
+      } catch (const Crash& crash) {
+        crash.who == "ventilator" ? crash_ventilator() : crash_sink();
+      }
+    }
+  }
+  std::erase_if(streams_, [](const StreamPtr& stream) { return !stream->is_open && stream->frames.empty(); });
+}
+
+void Cluster::deliver_to_sink(const std::string& frame) {
+  auto decoded = wire::decode_to_sink(frame, run_);
+  if (!decoded) {  // only a worker that no lane has told the run may name none
+    decoded = wire::decode_to_sink(frame, {});
+    if (!decoded || !decoded->run.is_zero() || !std::holds_alternative<wire::State>(decoded->message)) throw Violation(where("undecodable frame to the sink"));
+  }
+  std::visit([this](auto&& m) { feed(sink::Event(std::move(m))); }, std::move(decoded->message));
+}
+
+void Cluster::deliver_to_ventilator(const std::string& frame) {
+  auto decoded = wire::decode_to_ventilator(frame, run_);
+  if (!decoded) throw Violation(where("undecodable frame to the ventilator: " + decoded.error().message));
+  std::visit([this](auto&& m) { feed(ventilator::Event(std::move(m))); }, std::move(decoded->message));
+}
+
+void Cluster::deliver_to_worker(WorkerNode& worker, const std::string& frame) {
+  auto decoded = wire::decode_to_worker(frame, run_);
+  if (!decoded) throw Violation(where("undecodable frame to a worker: " + decoded.error().message));
+  if (const auto* job = std::get_if<wire::Job>(&decoded->message)) {
+    const bool is_current = job->worker == worker.id && job->session == worker.core.session() && job->generation >= worker.core.generation();
+    if (is_current) {
+      for (const wire::JobItem& item : job->items) reached_.insert(item.attempt);
+      const std::uint64_t last = job->first_seq + job->items.size() - 1;
+      if (job->generation == worker.core.generation() && last > worker.core.limit()) throw Violation(where("7: more jobs than the limit"));
+    }
+  }
+  std::visit([&](auto&& m) { feed(worker, worker::Event(std::move(m))); }, std::move(decoded->message));
+}
+
+// ---- roles: events in, effects out
+
+void Cluster::may_crash(const char* who, unsigned chance_of) {
+  if (tick_ < faults_end_ && chance_of > 0 && chance(chance_of)) throw Crash{who};
+}
+
+void Cluster::feed(const ventilator::Event& event) {
+  if (!ventilator_) return;
+  ventilator::Effects effects;
+  ventilator_->core.on(event, now(), effects);
+  ventilator_->core.check_invariants();
+  for (ventilator::Effect& effect : effects) {
+    may_crash("ventilator", faults_.ventilator);
+    if (!carry_out(effect)) return;
+  }
+}
+
+bool Cluster::carry_out(ventilator::Effect& effect) {
+  VentilatorNode& node = *ventilator_;
+  std::string frame;
+  if (auto* send = std::get_if<ventilator::SendToSink>(&effect)) {
+    if (const auto* assign = std::get_if<wire::Assign>(&send->message)) {
+      for (const wire::Assigned& item : assign->items) assigned_.insert(item.attempt);
+    }
+    wire::encode(run_, send->message, frame);
+    send_up(node.up, std::move(frame));
+  } else if (auto* open = std::get_if<ventilator::OpenLane>(&effect)) {
+    node.lanes[open->worker] = {open->generation, connect(open->endpoint)};
+  } else if (auto* close = std::get_if<ventilator::CloseLane>(&effect)) {
+    if (node.lanes[close->worker].first == close->generation) cut(node.lanes[close->worker].second);
+  } else if (auto* jobs = std::get_if<ventilator::SendJobs>(&effect)) {
+    wire::Job job{jobs->worker, jobs->session, jobs->generation, jobs->limit, jobs->first_seq, {}};
+    for (const Attempt& attempt : jobs->attempts) {
+      if (!assigned_.contains(attempt)) throw Violation(where("2: JOB before its ASSIGN " + attempt.text()));
+      if (!issued_.insert(attempt).second) throw Violation(where("4: attempt repeats " + attempt.text()));
+      if (attempt <= last_attempt_[attempt.job]) throw Violation(where("4: attempts do not increase " + attempt.text()));
+      if (attempt.job > ventilator_disk_.accepted) throw Violation(where("2: dispatch before the commit of the job"));
+      if (attempt.job > ventilator_disk_.horizon) throw Violation(where("2: dispatch above the horizon"));
+      last_attempt_[attempt.job] = attempt;
+      job.items.push_back({attempt, "spec"});
+    }
+    wire::encode(run_, job, frame);
+    push(node.lanes[jobs->worker].second, std::move(frame));
+  } else if (auto* ctrl = std::get_if<ventilator::SendCtrl>(&effect)) {
+    const WorkerId id = ctrl->message.worker;
+    wire::encode(run_, std::move(ctrl->message), frame);
+    push(node.lanes[id].second, std::move(frame));
+  } else if (auto* horizon = std::get_if<ventilator::RaiseHorizon>(&effect)) {
+    ventilator_disk_.horizon = horizon->through;
+  } else if (std::holds_alternative<ventilator::CommitEnded>(effect)) {
+    if (!ventilator_disk_.input_ended || sink_disk_.results.size() != total_) throw Violation(where("15: run complete before its end"));
+    ventilator_disk_.ended = true;
+  } else if (std::holds_alternative<ventilator::Exit>(effect)) {
+    ventilator_left_ = true;
+    close_endpoint(node.endpoint);
+    for (auto& [id, lane] : node.lanes) lane.second->is_open = false;  // a clean end: what was sent still arrives
+    ventilator_.reset();
+    return false;
+  }
+  return true;
+}
+
+void Cluster::feed(sink::Event&& event) {
+  if (!sink_) return;
+  sink::Effects effects;
+  sink_->core.on(std::move(event), now(), effects);
+  sink_->core.check_invariants();
+  for (sink::Effect& effect : effects) {
+    may_crash("sink", faults_.sink);
+    if (!carry_out(effect)) return;
+  }
+}
+
+bool Cluster::carry_out(sink::Effect& effect) {
+  SinkNode& node = *sink_;
+  if (std::holds_alternative<sink::Commit>(effect)) {
+    commit();
+  } else if (auto* open = std::get_if<sink::OpenFeedback>(&effect)) {
+    cut(node.feedback);
+    node.feedback = connect(open->endpoint);
+  } else if (auto* send = std::get_if<sink::SendToVentilator>(&effect)) {
+    observe(send->message);
+    std::string frame;
+    wire::encode(run_, send->message, frame);
+    push(node.feedback, std::move(frame));
+  } else if (std::holds_alternative<sink::Exit>(effect)) {
+    sink_left_ = true;
+    close_endpoint("sink");
+    sink_.reset();
+    return false;
+  } else {
+    if (const auto* row = std::get_if<sink::LogAttempt>(&effect)) observe_lost(*row);
+    node.rows.push_back(std::move(effect));
+  }
+  return true;
+}
+
+// The disk: all rows or none.
+void Cluster::commit() {
+  for (const sink::Effect& effect : sink_->rows) {
+    if (const auto* row = std::get_if<sink::LogResult>(&effect)) {
+      const Attempt attempt = row->result.attempt;
+      if (!issued_.contains(attempt)) throw Violation(where("5: a row of an attempt that was never issued " + attempt.text()));
+      if (!sink_disk_.results.emplace(attempt.job, row->result).second) throw Violation(where("1: two terminal rows, job " + std::to_string(attempt.job)));
+      if (sink_disk_.attempts.contains(attempt)) throw Violation(where("11: a terminal row for an attempt that has ended " + attempt.text()));
+      sink_disk_.failed += row->result.outcome != Outcome::Ok;
+      if (row->result.outcome == Outcome::Failed && counted_[attempt.job] + 1 < policy_.retries) throw Violation(where("11: failed for good too early"));
+      ++counters_.results;
+    } else if (const auto* row = std::get_if<sink::LogAttempt>(&effect)) {
+      const Attempt attempt = row->result.attempt;
+      const auto winner = sink_disk_.results.find(attempt.job);
+      if (winner != sink_disk_.results.end() && winner->second.attempt == attempt) continue;
+      const bool is_new = sink_disk_.attempts.emplace(attempt, sink::EndedAttempt{attempt, row->result.outcome, row->counted, row->alone}).second;
+      if (!is_new && row->result.outcome != Outcome::Superseded) throw Violation(where("11: an attempt ends twice " + attempt.text()));
+      if (row->counted && row->result.outcome == Outcome::Failed) {
+        // The greatest attempt ever issued for the job, or at least not older than one known to have started.
+        if (++counted_[attempt.job] >= policy_.retries) throw Violation(where("11: more failures than retries allow"));
+        for (const auto& [other, ended] : sink_disk_.attempts) {
+          if (other.job == attempt.job && other > attempt && ended.outcome != Outcome::Superseded) throw Violation(where("11: a late failure counted " + attempt.text()));
+        }
+      }
+      counters_.returned += row->result.outcome == Outcome::Returned;
+      counters_.lost += row->result.outcome == Outcome::Lost;
+      counters_.superseded += row->result.outcome == Outcome::Superseded;
+    } else if (const auto* back = std::get_if<sink::UncountLoss>(&effect)) {
+      ++counters_.taken_back;
+      if (back->revived) sink_disk_.attempts.erase(back->attempt);
+      else sink_disk_.attempts.at(back->attempt).counted = false;
+    } else if (const auto* policy = std::get_if<sink::LogPolicy>(&effect)) {
+      sink_disk_.policy = policy->policy;
+    } else if (const auto* emitted = std::get_if<sink::LogEmitted>(&effect)) {
+      sink_disk_.emitted = emitted->jobs;
+    } else if (std::holds_alternative<sink::LogEnded>(effect)) {
+      sink_disk_.ended = true;
+    }
+  }
+  sink_->rows.clear();
+}
+
+// Nothing that leaves the sink may rest on rows that are not on disk.
+void Cluster::observe(const wire::ToVentilator& message) {
+  const auto is_logged = [this](const Attempt& attempt) { return sink_disk_.results.contains(attempt.job) || sink_disk_.attempts.contains(attempt); };
+  if (const auto* done = std::get_if<wire::Done>(&message)) {
+    for (JobId job : done->jobs) {
+      if (!sink_disk_.results.contains(job)) throw Violation(where("2: DONE before the commit, job " + std::to_string(job)));
+    }
+    for (const wire::Confirms& confirms : done->confirms) {
+      for (const Attempt& attempt : confirms.attempts) {
+        if (!is_logged(attempt)) throw Violation(where("2: confirm before the commit " + attempt.text()));
+      }
+    }
+  } else if (const auto* requeue = std::get_if<wire::Requeue>(&message)) {
+    for (const wire::Requeued& item : requeue->items) {
+      if (!is_logged(item.attempt)) throw Violation(where("2: REQUEUE before the commit " + item.attempt.text()));
+    }
+  } else if (std::holds_alternative<wire::End>(message)) {
+    if (sink_disk_.results.size() != total_ || !ventilator_disk_.input_ended || !sink_disk_.ended) throw Violation(where("15: END before the end"));
+  }
+}
+
+// A lease may end only when the worker is gone or was cut off.
+void Cluster::observe_lost(const sink::LogAttempt& row) {
+  if (row.result.outcome != Outcome::Lost && row.result.outcome != Outcome::Returned) return;
+  const auto worker = workers_.find(row.worker);
+  const Attempt attempt = row.result.attempt;
+  if (row.result.outcome == Outcome::Returned && row.result.slot == 0 && row.result.reason.starts_with("it never") && reached_.contains(attempt)) {
+    throw Violation(where("3: returned although it was received " + attempt.text()));
+  }
+  const bool is_quiet = faults_.worker == 0 && faults_.worker_uplink == 0 && faults_.pause == 0;
+  if (row.result.outcome == Outcome::Lost && is_quiet && worker != workers_.end() && worker->second->core.holds(attempt)) {
+    throw Violation(where("10: a lease ended although its worker lives and is heard " + attempt.text()));
+  }
+}
+
+void Cluster::feed(WorkerNode& worker, worker::Event&& event) {
+  worker::Effects effects;
+  worker.core.on(std::move(event), now(), effects);
+  worker.core.check_invariants();
+  for (worker::Effect& effect : effects) {
+    if (!carry_out(worker, effect)) return;
+  }
+}
+
+bool Cluster::carry_out(WorkerNode& worker, worker::Effect& effect) {
+  std::string frame;
+  const base::RunId run = worker.core.has_head() ? run_ : base::RunId{};
+  if (auto* open = std::get_if<worker::OpenSession>(&effect)) {
+    counters_.sessions += open->session > 1;
+    close_endpoint(worker.endpoint);
+    if (worker.up.stream) cut(worker.up.stream);
+    worker.up = Uplink{};
+    worker.endpoint = "w" + worker.id.short_hex() + "." + std::to_string(open->session);
+    feed(worker, worker::SessionOpened{worker.endpoint, ""});
+  } else if (auto* state = std::get_if<worker::SendState>(&effect)) {
+    wire::encode(run, std::move(state->message), frame);
+    send_up(worker.up, std::move(frame));
+  } else if (auto* send = std::get_if<worker::SendResults>(&effect)) {
+    wire::Results results{worker.id, send->session, send->generation, send->limit, "host", {}};
+    for (const Attempt& attempt : send->attempts) results.items.push_back(worker.core.unconfirmed(attempt));
+    wire::encode(run_, std::move(results), frame);
+    send_up(worker.up, std::move(frame));
+  } else if (auto* bye = std::get_if<worker::SendBye>(&effect)) {
+    wire::encode(run, std::move(bye->message), frame);
+    send_up(worker.up, std::move(frame));
+  } else if (auto* start = std::get_if<worker::Start>(&effect)) {
+    const unsigned runs = ++started_[start->attempt.job];
+    if (faults_.runs_once && runs > 1) throw Violation(where("13: job " + std::to_string(start->attempt.job) + " ran again"));
+    if (sink_disk_.results.contains(start->attempt.job) && faults_.runs_once) throw Violation(where("13: a finished job ran again"));
+    worker.running[start->attempt] = tick_ + (chance(800) ? between(0, 30) : between(50, 600));
+  } else if (auto* kill = std::get_if<worker::Kill>(&effect)) {
+    worker.killed.insert(kill->attempt);
+    if (worker.running.contains(kill->attempt)) worker.running[kill->attempt] = tick_;
+  } else if (auto* exit = std::get_if<worker::Exit>(&effect)) {
+    if (exit->why == worker::Exit::Why::RunComplete && !ventilator_disk_.ended) throw Violation(where("15: a worker was told of an end that is not durable"));
+    const WorkerId id = worker.id;
+    close_endpoint(worker.endpoint);
+    workers_.erase(id);
+    return false;
+  }
+  return true;
+}
+
+// ---- one tick
+
+void Cluster::start_roles() {
+  if (!ventilator_ && !ventilator_left_ && tick_ >= ventilator_at_) {
+    VentilatorDisk& disk = ventilator_disk_;
+    if (disk.ended || (!sink_ && sink_disk_.ended)) {
+      ventilator_left_ = disk.ended = true;
+    } else {
+      ++disk.epoch;
+      ventilator::CoreConfig config;
+      config.feedback_endpoint = "v" + std::to_string(++incarnation_);
+      config.policy = policy_;
+      config.seed = random_.next();
+      ventilator_ = std::make_unique<VentilatorNode>(VentilatorNode{
+          ventilator::Core(config, {disk.epoch, disk.horizon, disk.accepted, disk.input_ended, false}), config.feedback_endpoint, {}, {}, 0});
+    }
+  }
+  if (!sink_ && !sink_left_ && tick_ >= sink_at_) {
+    SinkDisk& disk = sink_disk_;
+    if (disk.ended && !ventilator_) {
+      sink_left_ = true;
+    } else {
+      sink_ = std::make_unique<SinkNode>(SinkNode{sink::Core({++disk.epoch, disk.policy, disk.emitted}), {}, nullptr, 0, tick_});
+      for (const auto& [job, result] : disk.results) sink_->core.recover_finished(job, result.outcome != Outcome::Ok);
+      for (const auto& [attempt, ended] : disk.attempts) {
+        if (!disk.results.contains(attempt.job)) sink_->core.recover_ended(ended);
+      }
+    }
+  }
+  for (std::size_t i = 0; i < workers_at_.size();) {
+    if (tick_ < workers_at_[i]) {
+      ++i;
+      continue;
+    }
+    workers_at_.erase(workers_at_.begin() + static_cast<std::ptrdiff_t>(i));
+    worker::CoreConfig config;
+    for (auto& byte : config.id.bytes) byte = static_cast<std::uint8_t>(random_.next());
+    config.host = "host";
+    config.slots = static_cast<std::uint32_t>(between(1, 2));
+    config.hold_timeout = kTick * kHoldTicks;
+    config.seed = random_.next();
+    auto& node = workers_[config.id];
+    node = std::make_unique<WorkerNode>(WorkerNode{worker::Core(config), config.id, {}, "", {}, {}, 0});
+  }
+}
+
+void Cluster::tick_ventilator() {
+  VentilatorNode& node = *ventilator_;
+  tick_uplink(node.up);
+  if (tick_ < node.paused_until) return;
+  if (ventilator_disk_.accepted < total_) {
+    if (chance(300)) feed(ventilator::InputAccepted{++ventilator_disk_.accepted});
+  } else if (!ventilator_disk_.input_ended) {
+    ventilator_disk_.input_ended = true;
+    feed(ventilator::InputEnded{false});
+  }
+  std::vector<ventilator::LaneBroken> broken;
+  for (auto& [id, lane] : node.lanes) {
+    if (lane.second && !lane.second->is_open && chance(300)) broken.push_back({id, lane.first});
+  }
+  for (const auto& event : broken) feed(event);
+  feed(ventilator::Turn{});
+}
+
+void Cluster::tick_sink() {
+  if (tick_ < sink_->paused_until) return;
+  if (sink_->feedback && !sink_->feedback->is_open && chance(300)) feed(sink::FeedbackBroken{});
+  if (chance(500)) feed(sink::Emitted{sink_disk_.results.size()});
+  const bool drained = std::none_of(streams_.begin(), streams_.end(), [&](const StreamPtr& s) { return s->to == "sink" && !s->frames.empty() && s->frames.front().first <= tick_; });
+  feed(sink::Turn{drained});
+}
+
+void Cluster::tick_worker(WorkerNode& worker) {
+  tick_uplink(worker.up);
+  if (tick_ < worker.paused_until) return;
+  const WorkerId id = worker.id;
+  auto running = worker.running;
+  for (const auto& [attempt, end] : running) {
+    if (tick_ < end) continue;
+    worker.running.erase(attempt);
+    wire::Result result;
+    result.attempt = attempt;
+    result.outcome = worker.killed.contains(attempt) ? Outcome::Cancelled : chance(fail_chance_) ? Outcome::Failed : Outcome::Ok;
+    result.out = "out";
+    feed(worker, worker::Ended{std::move(result)});
+  }
+  if (workers_.contains(id)) feed(worker, worker::Turn{});
+}
+
+void Cluster::crash_ventilator() {
+  if (!ventilator_) return;
+  ++counters_.crashes;
+  close_endpoint(ventilator_->endpoint);
+  cut(ventilator_->up.stream);
+  for (auto& [id, lane] : ventilator_->lanes) cut(lane.second);
+  ventilator_.reset();
+  ventilator_at_ = tick_ + (chance(500) ? between(1, 15) : between(1, faults_.downtime));
+}
+
+void Cluster::crash_sink() {
+  if (!sink_) return;
+  ++counters_.crashes;
+  if (chance(500)) commit();  // killed right behind the commit
+  close_endpoint("sink");
+  cut(sink_->feedback);
+  sink_.reset();
+  for (auto& [id, worker] : workers_) worker->up.retry_at = tick_ + between(1, 2 * kHeartbeat);
+  sink_at_ = tick_ + (chance(500) ? between(1, 15) : between(1, faults_.downtime));
+}
+
+void Cluster::crash_worker() {
+  if (workers_.empty()) return;
+  ++counters_.crashes;
+  auto it = std::next(workers_.begin(), static_cast<std::ptrdiff_t>(random_.below(workers_.size())));
+  close_endpoint(it->second->endpoint);
+  cut(it->second->up.stream);
+  workers_.erase(it);
+  workers_at_.push_back(tick_ + between(1, 150));
+}
+
+void Cluster::inject_faults() {
+  if (chance(faults_.ventilator)) crash_ventilator();
+  if (chance(faults_.sink)) crash_sink();
+  if (chance(faults_.worker)) crash_worker();
+  if (sink_ && chance(faults_.feedback)) cut(sink_->feedback);
+  if (ventilator_ && chance(faults_.ventilator_uplink)) break_uplink(ventilator_->up);
+  if (ventilator_ && !ventilator_->lanes.empty() && chance(faults_.lane)) {
+    cut(std::next(ventilator_->lanes.begin(), static_cast<std::ptrdiff_t>(random_.below(ventilator_->lanes.size())))->second.second);
+  }
+  if (!workers_.empty() && chance(faults_.worker_uplink)) {
+    break_uplink(std::next(workers_.begin(), static_cast<std::ptrdiff_t>(random_.below(workers_.size())))->second->up);
+  }
+  if (chance(faults_.pause)) {
+    const std::uint64_t until = tick_ + between(10, 2 * kLease), who = random_.below(3);
+    if (who == 0 && ventilator_) ventilator_->paused_until = until;
+    if (who == 1 && sink_) sink_->paused_until = until;
+    if (who == 2 && !workers_.empty()) std::next(workers_.begin(), static_cast<std::ptrdiff_t>(random_.below(workers_.size())))->second->paused_until = until;
+  }
+}
+
+void Cluster::step() {
+  ++tick_;
+  if (tick_ < faults_end_) inject_faults();
+  start_roles();
+  deliver();
+  std::vector<std::function<void()>> turns;
+  turns.emplace_back([this] { if (ventilator_) tick_ventilator(); });
+  turns.emplace_back([this] { if (sink_) tick_sink(); });
+  turns.emplace_back([this] {
+    std::vector<WorkerId> ids;
+    for (const auto& [id, worker] : workers_) ids.push_back(id);
+    for (const WorkerId& id : ids) tick_worker(*workers_.at(id));
+  });
+  for (std::size_t i = turns.size(); i > 1; --i) std::swap(turns[i - 1], turns[random_.below(i)]);
+  for (const auto& turn : turns) {
+    try {
+      turn();
+    } catch (const Crash& crash) {
+      crash.who == "ventilator" ? crash_ventilator() : crash_sink();
+    }
+  }
+  check();
+}
+
+void Cluster::check() {
+  if (!ventilator_) return;
+  const ventilator::JobTable& jobs = ventilator_->core.jobs();
+  if (jobs.accepted() != ventilator_disk_.accepted) throw Violation(where("3: accepted jobs forgotten"));
+  for (JobId job = 1; job <= jobs.accepted(); ++job) {
+    if (jobs.is_finished(job) && !sink_disk_.results.contains(job)) throw Violation(where("2: finished before the commit, job " + std::to_string(job)));
+  }
+}
+
+void Cluster::run() {
+  const std::uint64_t bound = faults_end_ + 150 + 2500 + 700 * total_ + kHoldTicks + (faults_.downtime > 250 ? faults_.downtime : 0);
+  while (tick_ < bound) {
+    step();
+    if (ventilator_left_ && sink_left_ && workers_.empty() && workers_at_.empty()) break;
+    if (workers_.empty() && workers_at_.empty() && !(ventilator_left_ && sink_left_) && !sink_disk_.ended) workers_at_.push_back(tick_ + 5);  // one always lives
+  }
+  counters_.ticks = tick_;
+  check_end();
+}
+
+void Cluster::check_end() {
+  if (sink_disk_.results.size() != total_) {
+    std::string missing;
+    for (JobId job = 1; job <= total_; ++job) {
+      if (!sink_disk_.results.contains(job)) missing += " " + std::to_string(job);
+    }
+    throw Violation(where("14: jobs never end:" + missing));
+  }
+  if (!ventilator_left_ || !sink_left_) throw Violation(where(std::string("14: a role does not end: ") + (ventilator_left_ ? "sink" : "ventilator")));
+  if (!workers_.empty()) throw Violation(where("14: a worker does not end"));
+}
+
+}  // namespace support

@@ -1,0 +1,166 @@
+// The three cores joined in memory: a virtual clock, a seeded network that loses, delays and cuts, disks that keep only what was committed, and roles that
+// crash at any step. Every message is encoded and decoded on its way. An observer sees everything and checks the invariants (docs/INVARIANTS.md).
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "base/random.h"
+#include "sink/core.h"
+#include "ventilator/core.h"
+#include "worker/core.h"
+
+namespace support {
+
+struct Violation : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+// Chances per tick, in thousandths.
+struct Faults {
+  const char* name;
+  unsigned ventilator = 0, sink = 0, worker = 0;  // kill -9
+  unsigned feedback = 0, ventilator_uplink = 0, lane = 0, worker_uplink = 0;  // a connection breaks
+  unsigned pause = 0;           // SIGSTOP of a role for up to two leases
+  bool jobs_fail = true;
+  bool runs_once = false;       // nothing here may cause a second run of a job
+  std::uint64_t downtime = 250;  // ticks at most until a killed role is started again
+};
+
+// One direction of a connection: first in, first out; when cut, a random tail is lost.
+struct Stream {
+  std::string to;
+  bool is_open = true;
+  std::uint64_t last_at = 0;
+  std::deque<std::pair<std::uint64_t, std::string>> frames;
+};
+
+class Cluster {
+ public:
+  Cluster(const Faults& faults, std::uint64_t seed);
+  void run();  // throws Violation
+
+  struct Counters { std::uint64_t ticks = 0, crashes = 0, returned = 0, lost = 0, superseded = 0, sessions = 0, taken_back = 0, results = 0; };
+  const Counters& counters() const { return counters_; }
+
+ private:
+  static constexpr base::Duration kTick{100'000};  // a tenth of a heartbeat
+  static constexpr std::uint64_t kHeartbeat = 10, kLease = 100;
+
+  using StreamPtr = std::shared_ptr<Stream>;
+  struct Uplink {  // reconnects
+    StreamPtr stream;
+    std::deque<std::string> waiting;
+    std::uint64_t retry_at = 0;
+  };
+  struct VentilatorDisk { std::uint64_t epoch = 0; base::JobId horizon = 0, accepted = 0; bool input_ended = false, ended = false; };
+  struct SinkDisk {
+    std::uint64_t epoch = 0, emitted = 0, failed = 0;
+    std::optional<wire::Policy> policy;
+    std::map<base::JobId, wire::Result> results;
+    std::map<base::Attempt, sink::EndedAttempt> attempts;
+    bool ended = false;
+  };
+  struct VentilatorNode {
+    ventilator::Core core;
+    std::string endpoint;
+    Uplink up;
+    std::map<base::WorkerId, std::pair<base::Generation, StreamPtr>> lanes;
+    std::uint64_t paused_until = 0;
+  };
+  struct SinkNode {
+    sink::Core core;
+    std::vector<sink::Effect> rows;
+    StreamPtr feedback;
+    std::uint64_t paused_until = 0, started = 0;
+  };
+  struct WorkerNode {
+    worker::Core core;
+    base::WorkerId id;
+    Uplink up;
+    std::string endpoint;
+    std::map<base::Attempt, std::uint64_t> running;  // to its end
+    std::set<base::Attempt> killed;
+    std::uint64_t paused_until = 0;
+  };
+  struct Crash { std::string who; };
+
+  void step();
+  void inject_faults();
+  void start_roles();
+  void deliver();
+  void deliver_to_sink(const std::string& frame);
+  void deliver_to_ventilator(const std::string& frame);
+  void deliver_to_worker(WorkerNode& worker, const std::string& frame);
+  void tick_ventilator();
+  void tick_sink();
+  void tick_worker(WorkerNode& worker);
+  void tick_uplink(Uplink& up);
+
+  void feed(const ventilator::Event& event);
+  void feed(sink::Event&& event);
+  void feed(WorkerNode& worker, worker::Event&& event);
+  bool carry_out(ventilator::Effect& effect);  // false: the role has left
+  bool carry_out(sink::Effect& effect);
+  bool carry_out(WorkerNode& worker, worker::Effect& effect);
+  void commit();
+  void observe(const wire::ToVentilator& message);
+  void observe_lost(const sink::LogAttempt& row);
+  void check();
+  void check_end();
+
+  void crash_ventilator();
+  void crash_sink();
+  void crash_worker();
+  void may_crash(const char* who, unsigned chance);
+
+  StreamPtr connect(const std::string& to);
+  void push(const StreamPtr& stream, std::string frame);
+  void cut(const StreamPtr& stream, std::deque<std::string>* survivors = nullptr);
+  void close_endpoint(const std::string& to);  // whoever was there is gone: what was on its way to it is lost
+  void send_up(Uplink& up, std::string frame);
+  void break_uplink(Uplink& up);
+  bool chance(unsigned thousandths) { return random_.below(1000) < thousandths; }
+  std::uint64_t between(std::uint64_t low, std::uint64_t high) { return low + random_.below(high - low + 1); }
+  base::TimePoint now() const { return base::TimePoint{} + kTick * static_cast<std::int64_t>(tick_); }
+  std::string where(const std::string& what) const;
+
+  const Faults faults_;
+  base::Random random_;
+  std::uint64_t tick_ = 0;
+  base::RunId run_;
+  wire::Policy policy_;
+  std::uint64_t total_, faults_end_;
+  unsigned fail_chance_;
+  std::uint64_t incarnation_ = 0;
+
+  VentilatorDisk ventilator_disk_;
+  SinkDisk sink_disk_;
+  std::unique_ptr<VentilatorNode> ventilator_;
+  std::unique_ptr<SinkNode> sink_;
+  std::map<base::WorkerId, std::unique_ptr<WorkerNode>> workers_;
+  std::vector<StreamPtr> streams_;
+  std::uint64_t ventilator_at_, sink_at_;
+  std::vector<std::uint64_t> workers_at_;
+  bool ventilator_left_ = false, sink_left_ = false;
+
+  // The observer's notes.
+  std::set<base::Attempt> issued_, assigned_;
+  std::map<base::JobId, base::Attempt> last_attempt_;
+  std::map<base::JobId, unsigned> started_;
+  std::map<base::JobId, unsigned> counted_;
+  std::set<base::Attempt> reached_;  // a worker got it
+  Counters counters_;
+};
+
+// The fault mixes of the simulation.
+const std::vector<Faults>& fault_classes();
+
+}  // namespace support

@@ -1,0 +1,39 @@
+// What can happen to the ventilator and what it can want done. Its core turns one into the other; its shell carries out the effects in order.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/ids.h"
+#include "wire/messages.h"
+
+namespace ventilator {
+
+// ---- events
+
+struct InputAccepted { base::JobId through; };  // every job up to here is durable in jobs.db
+struct InputEnded { bool cut; };                // and there will be no more; that, too, is durable
+struct LaneBroken { base::WorkerId worker; base::Generation generation; };
+struct Stop {};  // hand out nothing more
+struct Turn {};  // the loop has handed over what had arrived
+
+using Event = std::variant<InputAccepted, InputEnded, wire::Worker, wire::Done, wire::Requeue, wire::Snapshot, wire::End, wire::Alive, LaneBroken, Stop, Turn>;
+
+// ---- effects
+
+struct SendToSink { wire::ToSink message; };
+struct OpenLane { base::WorkerId worker; std::uint64_t session; base::Generation generation; std::string endpoint; std::string key; };
+struct CloseLane { base::WorkerId worker; base::Generation generation; };
+// The jobs go out as JOB frames; the shell adds the specs and splits where a frame is full. Numbers in the generation follow on from `first_seq`.
+struct SendJobs { base::WorkerId worker; std::uint64_t session; base::Generation generation; std::uint64_t limit; std::uint64_t first_seq; std::vector<base::Attempt> attempts; };
+struct SendCtrl { wire::Ctrl message; };
+struct RaiseHorizon { base::JobId through; };  // commit before any effect behind it
+struct CommitEnded { std::uint64_t total; std::uint64_t failed; bool cut; };
+struct Exit {};
+
+using Effect = std::variant<SendToSink, OpenLane, CloseLane, SendJobs, SendCtrl, RaiseHorizon, CommitEnded, Exit>;
+using Effects = std::vector<Effect>;
+
+}  // namespace ventilator

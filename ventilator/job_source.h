@@ -1,0 +1,67 @@
+// Where the records of a run come from: a stream or file of lines, or the list given as arguments. A pull source for the ventilator's poll loop: it holds at
+// most what one read brought and the record that is not complete yet.
+// A record is a line without its newline; the last one needs none. Nothing else is taken off: empty lines are records, a CR stays, any byte may occur.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "io/unique_fd.h"
+
+namespace ventilator {
+
+class JobSource {
+ public:
+  enum class State {
+    More,   // ask again; there may be nothing this time
+    End,    // no more records, now and later
+    Error,  // as error() says; no more records. The input counts as cut behind the last record delivered
+  };
+
+  // Lines from `fd`, which stays the caller's: neither closed nor changed.
+  static JobSource standard_input(int fd = 0);
+  // Lines from a file, FIFO or device; `-` is standard input. Waits for the writer of a FIFO. A directory is refused.
+  static base::Result<JobSource> file(const std::string& path);
+  // The records as they are, newlines and all.
+  static JobSource list(std::vector<std::string> records);
+
+  // What to poll for reading before the next read(), or -1: read() will not block. Changes with every read().
+  int fd() const;
+
+  // Overwrites `records` with the next ones, in order, at most `max_records`, and at most `max_bytes` unless the first alone is larger. They are valid until the
+  // next read(). At most one read(2), and only if fd() was not -1 or never is. REQUIRES: max_records > 0.
+  State read(std::size_t max_records, std::size_t max_bytes, std::vector<std::string_view>& records);
+
+  const base::Error& error() const { return error_; }  // REQUIRES: State::Error. Io: cannot be read; Usage: a record over wire::kMaxJob
+  std::uint64_t delivered() const { return delivered_; }  // number of the last record delivered
+  const std::string& text() const { return text_; }       // "standard input", "file PATH", "arguments"
+
+ private:
+  explicit JobSource(std::string text) : text_(std::move(text)) {}
+  static JobSource stream(int fd, std::string text);
+  bool fill();                                      // one read(2); false: failed
+  bool add(std::string_view record, std::size_t max_bytes, std::size_t& bytes, std::vector<std::string_view>& records);  // false: not now
+  void split(std::size_t max_records, std::size_t max_bytes, std::vector<std::string_view>& records);
+  void refuse(base::Error::Kind kind, std::string message);
+
+  std::string text_;
+  int fd_ = -1;        // -1: a list
+  io::UniqueFd file_;  // fd_, if it is ours to close
+  bool always_ready_ = false;  // a regular file: some pollers refuse those
+  bool at_end_ = false;        // of the stream; what is left in the buffer is the last record
+  bool failed_ = false;
+  base::Error error_{base::Error::Kind::Io, {}};
+  std::uint64_t delivered_ = 0;
+
+  // Of a stream: [begin_, end_) is not delivered; there is no newline in [begin_, scanned_), so that no byte is searched twice.
+  std::string buffer_;
+  std::size_t begin_ = 0, scanned_ = 0, end_ = 0;
+
+  std::vector<std::string> list_;
+};
+
+}  // namespace ventilator

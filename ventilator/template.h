@@ -1,0 +1,69 @@
+// The template of a run: what makes a job out of a record of the input. A command template works as in GNU parallel 20221122, whose --dry-run lines it
+// reproduces byte for byte; a call template hands the record to a handler. Pure. The shell of the ventilator owns one and puts every record through it.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/ids.h"
+#include "base/job.h"
+#include "base/result.h"
+
+namespace ventilator {
+
+// Linux takes no argument of 131,072 bytes or more, its closing NUL counted (MAX_ARG_STRLEN), and `sh -c LINE` passes the line as one.
+inline constexpr std::size_t kMaxLine = 131'072 - 1;
+
+// What all jobs of a run have in common.
+struct JobDefaults {
+  std::string shell;              // absolute path; empty: /bin/sh
+  std::string directory;          // empty: the worker's own
+  base::Duration time_limit{0};   // of one attempt; 0: none
+};
+
+class Template {
+ public:
+  // The words behind the options, joined with single spaces and not quoted again. Replacement strings: `{}` the record, quoted for the shell; `{#}` the job's
+  // number. Without any, ` {}` is appended; without words, the record is the line. As in GNU parallel, a replacement string within the command itself (no blank
+  // and no `=` before it) turns quoting off in the whole line, so that the records may be whole commands.
+  static Template parse(const std::vector<std::string>& words, JobDefaults defaults);
+  // Each record goes to `handler` as one string.
+  static Template call(std::string handler, std::uint32_t version, JobDefaults defaults);
+
+  // The template as jobs.db keeps it: equal for templates that make equal jobs. For a command it parses, as one word, to the same template.
+  const std::string& text() const { return text_; }
+
+  // The job that record `job` asks for. An error of kind Usage names the record: it cannot be a job of this template.
+  base::Result<base::JobSpec> compose(base::JobId job, std::string_view record) const;
+  // The same, encoded as it is spooled and sent; `bytes` is overwritten. Also refuses a job over wire::kMaxJob.
+  base::Status encode(base::JobId job, std::string_view record, std::string& bytes) const;
+
+ private:
+  // A piece of the line: literal text, or a value taken from the job. A further replacement string is a further kind here and a row in the table of template.cc.
+  struct Part {
+    enum class Kind { Literal, Record, JobNumber } kind;
+    std::string literal;
+  };
+  struct Replacement;
+  static const Replacement kReplacements[];
+  static const Replacement* replacement_at(std::string_view rest);
+
+  Template(std::string text, JobDefaults defaults) : text_(std::move(text)), defaults_(std::move(defaults)) {}
+  base::Result<std::string> line(base::JobId job, std::string_view record) const;
+
+  std::string text_;
+  JobDefaults defaults_;
+  std::vector<Part> parts_;  // of a command
+  bool quotes_ = true;
+  bool uses_record_ = false;
+  std::string handler_;  // of a call; empty: a command
+  std::uint32_t version_ = 0;
+};
+
+// The call of `handler` with `record`, any bytes, as its one argument.
+base::Call make_call(std::string handler, std::uint32_t version, std::string_view record);
+
+}  // namespace ventilator

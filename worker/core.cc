@@ -1,0 +1,302 @@
+#include "worker/core.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/check.h"
+#include "wire/limits.h"
+
+namespace worker {
+
+using base::Attempt;
+using base::Generation;
+using base::Outcome;
+
+Core::Core(const CoreConfig& config)
+    : config_(config), heartbeat_(config.heartbeat), lease_(config.lease), random_(config.seed), clock_(config.heartbeat), slots_(config.slots + 1),
+      free_slots_(config.slots), window_(config.slots),
+      session_wait_(std::max(config.heartbeat * 3, config.connect_timeout + config.heartbeat), config.lease) {}
+
+void Core::on(Event&& event, base::TimePoint now, Effects& effects) {
+  now_ = clock_.advance(now);
+  effects_ = &effects;
+  if (!has_started_) {
+    has_started_ = true;
+    echoed_at_ = idle_since_ = next_heartbeat_ = now_;
+    open_session();
+  }
+  if (has_exited_) return;
+  std::visit([this](auto&& e) { on_event(std::move(e)); }, std::move(event));
+}
+
+base::TimePoint Core::next_deadline() const {
+  if (!has_started_) return base::TimePoint{};
+  base::TimePoint at = next_heartbeat_;
+  if (!queue_.empty() && free_slots_ == 0) {
+    at = std::min(at, std::max(queue_.front().since, now_ - shortest_busy()) + window_.patience() + base::Duration(1));
+  }
+  return clock_.real(at);
+}
+
+bool Core::holds(const Attempt& attempt) const {
+  return running_.contains(attempt) || unconfirmed_.contains(attempt) ||
+         std::any_of(queue_.begin(), queue_.end(), [&](const Queued& q) { return q.attempt == attempt; });
+}
+
+// ---- sessions
+
+void Core::open_session() {
+  ++session_;
+  is_open_ = false;
+  generation_ = {};
+  received_ = limit_ = announced_limit_ = measured_limit_ = 0;
+  session_at_ = now_;
+  effects_->push_back(OpenSession{session_});
+}
+
+void Core::on_event(SessionOpened&& event) {
+  endpoint_ = std::move(event.endpoint);
+  key_ = std::move(event.key);
+  is_open_ = true;
+  state_due_ = true;
+}
+
+void Core::send_state() {
+  wire::State state;
+  state.worker = config_.id;
+  state.session = session_;
+  state.state_seq = ++state_seq_;
+  state.endpoint = endpoint_;
+  state.key = key_;
+  state.host = config_.host;
+  state.slots = config_.slots;
+  state.generation = generation_;
+  state.limit = limit_;
+  state.held.reserve(queue_.size() + running_.size() + unconfirmed_.size());
+  for (const Queued& queued : queue_) state.held.push_back({queued.attempt, wire::Held::Phase::Queued});
+  for (const auto& [attempt, slot] : running_) state.held.push_back({attempt, wire::Held::Phase::Running});
+  for (const auto& [attempt, unconfirmed] : unconfirmed_) state.held.push_back({attempt, wire::Held::Phase::Unconfirmed});
+  announced_limit_ = limit_;
+  state_due_ = false;
+  next_heartbeat_ = now_ + heartbeat_;
+  effects_->push_back(SendState{std::move(state)});
+}
+
+// A worker hears only frames that name it, its session and the newest generation. The first frame of a higher generation ends the older ones.
+bool Core::accept(const base::WorkerId& worker, std::uint64_t session, const Generation& generation, std::uint64_t limit_echo) {
+  if (worker != config_.id || session != session_ || !is_open_ || generation < generation_) return ++ignored_, false;
+  if (generation > generation_) {
+    generation_ = generation;
+    received_ = limit_ = announced_limit_ = measured_limit_ = 0;
+    raise_limit();
+    state_due_ = true;
+  } else if (measured_limit_ != 0 && limit_echo >= measured_limit_) {
+    window_.note_refill(now_ - measured_since_);
+    measured_limit_ = 0;
+  }
+  return true;
+}
+
+void Core::on_event(wire::Refused&& message) {
+  if (message.worker != config_.id || !is_open_) return void(++ignored_);
+  if (holds_nothing() && generation_ == Generation{}) session_wait_.grow(random_);  // another run is served there: ask again, less often
+}
+
+// ---- jobs
+
+void Core::on_event(wire::Job&& message) {
+  if (!accept(message.worker, message.session, message.generation, message.limit)) return;
+  for (std::size_t i = 0; i < message.items.size(); ++i) {
+    const std::uint64_t number = message.first_seq + i;
+    if (number <= received_ || number > limit_ || is_complete_) {  // repeated, or never asked for
+      ++ignored_;
+      continue;
+    }
+    received_ = number;
+    wire::JobItem& item = message.items[i];
+    if (running_.contains(item.attempt) || unconfirmed_.contains(item.attempt)) continue;
+    window_.note_size(item.spec.size());
+    queue_.push_back({item.attempt, std::move(item.spec), now_});
+  }
+  if (is_stopped_) return_queued(0, "the worker is stopping");
+}
+
+void Core::start_jobs() {
+  if (is_stopped_ || is_complete_) return;
+  for (std::uint32_t number = 1; number <= config_.slots && free_slots_ > 0 && !queue_.empty(); ++number) {
+    Slot& slot = slots_[number];
+    if (slot.running != 0) continue;
+    --free_slots_;
+    slot.since = now_;
+    for (slot.batch = window_.batch(queue_.size()); slot.running < slot.batch && !queue_.empty(); ++slot.running) {
+      Queued& next = queue_.front();
+      running_.emplace(next.attempt, number);
+      effects_->push_back(Start{next.attempt, number, std::move(next.spec)});
+      queue_.pop_front();
+    }
+    slot.batch = slot.running;
+  }
+}
+
+void Core::on_event(Ended&& event) {
+  const auto it = running_.find(event.result.attempt);
+  if (it == running_.end()) return void(++ignored_);
+  Slot& slot = slots_[it->second];
+  event.result.slot = it->second;
+  running_.erase(it);
+  if (--slot.running == 0) {
+    ++free_slots_;
+    window_.note_slot(now_ - slot.since, slot.batch);
+  }
+  if (is_complete_) return;
+  if (is_stopped_ && event.result.outcome == Outcome::Lost) event.result.outcome = Outcome::Cancelled;
+  hold_result(std::move(event.result));
+}
+
+void Core::hold_result(wire::Result&& result) {
+  const Attempt attempt = result.attempt;
+  unconfirmed_bytes_ += result.out.size() + result.err.size();
+  unconfirmed_.emplace(attempt, Unconfirmed{std::move(result), 0});
+  to_send_.push_back(attempt);
+}
+
+// Gives back what has not started, but for the first `keep`.
+void Core::return_queued(std::size_t keep, const char* reason) {
+  while (queue_.size() > keep) {
+    wire::Result result;
+    result.attempt = queue_.back().attempt;
+    result.outcome = Outcome::Returned;
+    result.reason = reason;
+    queue_.pop_back();
+    hold_result(std::move(result));
+  }
+}
+
+base::Duration Core::shortest_busy() const {
+  if (free_slots_ > 0) return base::Duration::zero();
+  base::Duration shortest = base::Duration::max();
+  for (std::size_t i = 1; i < slots_.size(); ++i) shortest = std::min(shortest, now_ - slots_[i].since);
+  return shortest;
+}
+
+void Core::raise_limit() {
+  if (generation_ == Generation{} || is_stopped_ || is_complete_) return;
+  if (unconfirmed_.size() >= wire::kMaxUnconfirmed || unconfirmed_bytes_ >= wire::kMaxUnconfirmedBytes) return;
+  const std::uint64_t window = window_.jobs(shortest_busy()), held = queue_.size() + running_.size();
+  if (held >= window) return;
+  const std::uint64_t limit = received_ + window - held;
+  if (limit <= limit_) return;
+  limit_ = limit;
+  if (measured_limit_ == 0) {
+    measured_limit_ = limit;
+    measured_since_ = now_;
+  }
+}
+
+// ---- confirms and the end
+
+void Core::on_event(wire::Ctrl&& message) {
+  if (!accept(message.worker, message.session, message.generation, message.limit)) return;
+  heartbeat_ = std::max(message.heartbeat, base::Duration(1000));
+  lease_ = std::max(message.lease, heartbeat_);
+  clock_.set_step(heartbeat_);
+  for (const Attempt& attempt : message.confirms) {
+    const auto it = unconfirmed_.find(attempt);
+    if (it == unconfirmed_.end()) continue;
+    unconfirmed_bytes_ -= it->second.result.out.size() + it->second.result.err.size();
+    unconfirmed_.erase(it);
+  }
+  if (message.state_seq <= state_seq_ && message.state_seq > echoed_) {
+    echoed_ = message.state_seq;
+    echoed_at_ = now_;
+    session_wait_ = base::Backoff(std::max(heartbeats(3), config_.connect_timeout + heartbeat_), lease_);
+    for (auto& [attempt, unconfirmed] : unconfirmed_) {
+      if (unconfirmed.next_state == 0 || unconfirmed.next_state > echoed_) continue;
+      unconfirmed.next_state = 0;
+      to_send_.push_back(attempt);
+    }
+  }
+  if (message.complete && !is_complete_) {
+    is_complete_ = true;
+    queue_.clear();
+    unconfirmed_.clear();
+    to_send_.clear();
+    for (const auto& [attempt, slot] : running_) effects_->push_back(Kill{attempt});
+  }
+}
+
+void Core::on_event(Stop&&) {
+  if (is_stopped_) return;
+  is_stopped_ = true;
+  stopped_at_ = now_;
+  return_queued(0, "the worker is stopping");
+  for (const auto& [attempt, slot] : running_) effects_->push_back(Kill{attempt});
+}
+
+void Core::exit(Exit::Why why) {
+  if (is_open_) effects_->push_back(SendBye{{config_.id, session_}});
+  effects_->push_back(Exit{why});
+  has_exited_ = true;
+}
+
+bool Core::tend_exit() {
+  if (is_complete_) {
+    if (running_.empty()) exit(Exit::Why::RunComplete);
+    return has_exited_;
+  }
+  if (is_stopped_) {
+    if (running_.empty() && (unconfirmed_.empty() || now_ - stopped_at_ > lease_)) exit(Exit::Why::Stopped);
+    return has_exited_;
+  }
+  // A head that is away costs nothing while there is work; with results that nobody takes, or with nothing at all, the patience is limited.
+  if (!running_.empty() || !queue_.empty()) {
+    idle_since_ = now_;
+    return false;
+  }
+  const base::Duration silence = now_ - std::max(echoed_at_, idle_since_);
+  if (silence > (unconfirmed_.empty() ? config_.head_timeout : config_.hold_timeout)) exit(Exit::Why::HeadNotFound);
+  return has_exited_;
+}
+
+void Core::on_event(Turn&&) {
+  if (tend_exit()) return;
+  if (is_open_ && now_ - std::max(echoed_at_, session_at_) > session_wait_.current()) {
+    session_wait_.grow(random_);
+    open_session();
+  }
+  start_jobs();
+  if (free_slots_ == 0 && !queue_.empty() && now_ - queue_.front().since > window_.patience() && shortest_busy() > window_.patience()) {
+    return_queued(0, "all slots stayed busy");
+  }
+  raise_limit();
+  if (!is_open_) return;
+  if (!to_send_.empty()) {
+    for (const Attempt& attempt : to_send_) {
+      if (const auto it = unconfirmed_.find(attempt); it != unconfirmed_.end()) it->second.next_state = state_seq_ + 1;
+    }
+    std::erase_if(to_send_, [this](const Attempt& attempt) { return !unconfirmed_.contains(attempt); });
+    announced_limit_ = limit_;
+    effects_->push_back(SendResults{session_, generation_, limit_, std::exchange(to_send_, {})});
+  }
+  if (state_due_ || limit_ > announced_limit_ || now_ >= next_heartbeat_) send_state();
+}
+
+void Core::check_invariants() const {
+  std::uint32_t running = 0, free = 0;
+  for (std::size_t i = 1; i < slots_.size(); ++i) {
+    running += slots_[i].running;
+    free += slots_[i].running == 0;
+  }
+  CHECK_INVARIANT(running == running_.size());
+  CHECK_INVARIANT(free == free_slots_);
+  CHECK_INVARIANT(received_ <= limit_);
+  std::size_t bytes = 0;
+  for (const auto& [attempt, unconfirmed] : unconfirmed_) {
+    CHECK_INVARIANT(!running_.contains(attempt));
+    bytes += unconfirmed.result.out.size() + unconfirmed.result.err.size();
+  }
+  CHECK_INVARIANT(bytes == unconfirmed_bytes_ || is_complete_);
+  CHECK_INVARIANT(queue_.size() + running_.size() <= std::max<std::size_t>(wire::kMaxWindow, config_.slots) || generation_.g > 1);
+}
+
+}  // namespace worker

@@ -1,0 +1,132 @@
+// A worker's decisions: which job starts when, how many it asks for, what it says to the sink and when it begins a new session or leaves. Pure: it knows
+// no socket, clock or process. It keeps each result until the sink has confirmed it.
+#pragma once
+
+#include <deque>
+#include <map>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "base/backoff.h"
+#include "base/ids.h"
+#include "base/random.h"
+#include "base/time.h"
+#include "worker/events.h"
+#include "worker/window.h"
+
+namespace worker {
+
+struct CoreConfig {
+  base::WorkerId id;
+  std::string host;
+  std::uint32_t slots = 1;
+  base::Duration heartbeat{1'000'000};  // until the run says otherwise
+  base::Duration lease{10'000'000};
+  base::Duration connect_timeout{3'000'000};
+  base::Duration head_timeout{60'000'000};
+  base::Duration hold_timeout{3'600'000'000};
+  std::uint64_t seed = 1;
+};
+
+class Core {
+ public:
+  explicit Core(const CoreConfig& config);
+
+  // Effects are added to the end of `effects`. REQUIRES: `now` never falls; a Turn after each batch of events and at next_deadline().
+  void on(Event&& event, base::TimePoint now, Effects& effects);
+  base::TimePoint next_deadline() const;
+  void check_invariants() const;
+
+  const wire::Result& unconfirmed(const base::Attempt& attempt) const { return unconfirmed_.at(attempt).result; }
+  bool holds(const base::Attempt& attempt) const;
+  bool holds_nothing() const { return queue_.empty() && running_.empty() && unconfirmed_.empty(); }
+  std::size_t running() const { return running_.size(); }
+  bool has_head() const { return generation_ != base::Generation{}; }
+  base::TimePoint echoed_at() const { return echoed_at_; }
+  std::uint64_t session() const { return session_; }
+  const base::Generation& generation() const { return generation_; }
+  std::uint64_t limit() const { return limit_; }
+  std::uint64_t received() const { return received_; }
+  std::uint64_t ignored() const { return ignored_; }  // frames that changed nothing
+
+ private:
+  struct Queued {
+    base::Attempt attempt;
+    std::string spec;
+    base::TimePoint since;
+  };
+  struct Slot {
+    std::uint32_t running = 0;
+    std::uint32_t batch = 0;
+    base::TimePoint since{};
+  };
+  struct Unconfirmed {
+    wire::Result result;
+    std::uint64_t next_state = 0;  // number of the first STATE sent after it: once that is echoed and this is not confirmed, it was lost
+  };
+
+  void on_event(SessionOpened&& event);
+  void on_event(wire::Job&& message);
+  void on_event(wire::Ctrl&& message);
+  void on_event(wire::Refused&& message);
+  void on_event(Ended&& event);
+  void on_event(Stop&&);
+  void on_event(Turn&&);
+
+  bool accept(const base::WorkerId& worker, std::uint64_t session, const base::Generation& generation, std::uint64_t limit_echo);
+  void open_session();
+  void send_state();
+  void hold_result(wire::Result&& result);
+  void return_queued(std::size_t keep, const char* reason);
+  void start_jobs();
+  void raise_limit();
+  base::Duration shortest_busy() const;
+  bool tend_exit();  // true: gone
+  void exit(Exit::Why why);
+  base::Duration heartbeats(int n) const { return heartbeat_ * n; }
+
+  CoreConfig config_;
+  base::Duration heartbeat_, lease_;
+  base::Random random_;
+  base::AliveClock clock_;
+  base::TimePoint now_{};  // alive time
+  bool has_started_ = false;
+  Effects* effects_ = nullptr;
+
+  std::uint64_t session_ = 0;
+  std::uint64_t state_seq_ = 0;
+  bool is_open_ = false;  // the session's sockets are there
+  std::string endpoint_, key_;
+  base::Generation generation_;
+  std::uint64_t received_ = 0;  // greatest number seen in this generation
+  std::uint64_t limit_ = 0;
+  std::uint64_t announced_limit_ = 0;
+  std::uint64_t measured_limit_ = 0;  // the refill that is being timed
+  base::TimePoint measured_since_{};
+
+  std::deque<Queued> queue_;
+  std::unordered_map<base::Attempt, std::uint32_t, base::HashAttempt> running_;  // to its slot
+  std::vector<Slot> slots_;                                                      // from 1; [0] unused
+  std::uint32_t free_slots_ = 0;
+  std::map<base::Attempt, Unconfirmed> unconfirmed_;
+  std::size_t unconfirmed_bytes_ = 0;
+  std::vector<base::Attempt> to_send_;
+  Window window_;
+
+  std::uint64_t echoed_ = 0;  // newest state_seq the sink has read
+  base::TimePoint echoed_at_{};
+  base::TimePoint session_at_{};
+  base::TimePoint idle_since_{};  // holds nothing, or nothing that runs
+  base::Backoff session_wait_;
+  base::TimePoint next_heartbeat_{};
+  bool state_due_ = false;
+
+  bool is_complete_ = false;
+  bool is_stopped_ = false;
+  base::TimePoint stopped_at_{};
+  bool has_exited_ = false;
+  std::uint64_t ignored_ = 0;
+};
+
+}  // namespace worker

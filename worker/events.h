@@ -1,0 +1,37 @@
+// What can happen to a worker and what it can want done. Its core turns one into the other; its shell carries out the effects in order.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/ids.h"
+#include "wire/messages.h"
+
+namespace worker {
+
+// ---- events
+
+struct SessionOpened { std::string endpoint; std::string key; };  // answers OpenSession
+struct Ended { wire::Result result; };                            // of an attempt that was started
+struct Stop {};  // start nothing more, end what runs, hand in what is held
+struct Turn {};  // the loop has handed over what had arrived
+
+using Event = std::variant<SessionOpened, wire::Job, wire::Ctrl, wire::Refused, Ended, Stop, Turn>;
+
+// ---- effects
+
+struct OpenSession { std::uint64_t session; };  // close both sockets if there are any, open new ones, answer with SessionOpened
+struct SendState { wire::State message; };
+// RESULT frames with these results, to be read off Core::unconfirmed(); the shell splits where a frame is full.
+struct SendResults { std::uint64_t session; base::Generation generation; std::uint64_t limit; std::vector<base::Attempt> attempts; };
+struct SendBye { wire::Bye message; };
+struct Start { base::Attempt attempt; std::uint32_t slot; std::string spec; };
+struct Kill { base::Attempt attempt; };
+struct Exit { enum class Why { RunComplete, Stopped, HeadNotFound } why; };
+
+using Effect = std::variant<OpenSession, SendState, SendResults, SendBye, Start, Kill, Exit>;
+using Effects = std::vector<Effect>;
+
+}  // namespace worker

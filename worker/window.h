@@ -1,0 +1,34 @@
+// How many jobs a worker asks for ahead: its slots when jobs are long against the time a refill takes, more when they are short. Pure.
+#pragma once
+
+#include <cstdint>
+
+#include "base/time.h"
+
+namespace worker {
+
+class Window {
+ public:
+  explicit Window(std::uint32_t slots) : slots_(slots) {}
+
+  void note_refill(base::Duration time);                       // from asking for more to the first frame that answers
+  void note_slot(base::Duration busy, std::uint32_t jobs);     // a slot was busy so long with so many jobs
+  void note_size(std::size_t bytes);                           // of a job's spec
+
+  // Jobs to hold at most. `busy`: how long the slot that is busy for the shortest time has been so, when all are; 0 otherwise.
+  std::uint64_t jobs(base::Duration busy) const;
+  // How many jobs a free slot takes at once from `queued`: one, unless they are so short that the handing over would cost more than the work.
+  std::uint32_t batch(std::uint64_t queued) const;
+  // How long a job may wait unstarted while all slots are busy before it is returned.
+  base::Duration patience() const;
+
+ private:
+  double job_us(base::Duration busy) const;
+
+  const std::uint32_t slots_;
+  double refill_us_ = 1000;
+  double job_us_ = 0;  // 0: none ended yet
+  double size_ = 0;
+};
+
+}  // namespace worker
