@@ -15,7 +15,12 @@ constexpr base::Duration kConfirmWait{50'000};  // or after so long
 
 Core::Core(const Recovered& recovered)
     : sink_epoch_(recovered.sink_epoch), policy_(recovered.policy.value_or(wire::Policy{})), has_policy_(recovered.policy.has_value()),
-      clock_(policy_.heartbeat), emitted_(recovered.emitted), logged_emitted_(recovered.emitted) {}
+      clock_(policy_.heartbeat), emitted_(recovered.emitted), logged_emitted_(recovered.emitted) {
+  if (!recovered.ended) return;
+  total_ = recovered.ended->total;
+  cut_ = recovered.ended->cut;
+  is_end_logged_ = true;
+}
 
 void Core::recover_finished(JobId job, bool failed) { progress_.become_finished(job, failed); }
 
@@ -65,7 +70,7 @@ void Core::on_event(wire::Open&& message) {
     clock_.set_step(policy_.heartbeat);
     log(LogPolicy{policy_});
   }
-  if (message.total) {
+  if (message.total && !is_end_logged_) {
     total_ = message.total;
     cut_ = message.cut;
   }
@@ -358,8 +363,8 @@ void Core::tend_end() {
   if (!total_ || progress_.finished() < *total_ || emitted_ < progress_.finished()) return;
   if (!ended_at_) {
     ended_at_ = now_;
-    log(LogEnded{*total_, progress_.failed(), cut_});
-    alive_due_ = true;
+    if (!is_end_logged_) log(LogEnded{*total_, progress_.failed(), cut_});
+    is_end_logged_ = alive_due_ = true;
   }
   if (now_ - *ended_at_ > policy_.lease) {
     flush();

@@ -19,6 +19,7 @@ struct Recovered {  // from results.db, beside the jobs in Core::recover_*
   std::uint64_t sink_epoch = 1;  // of this life: already durable
   std::optional<wire::Policy> policy;
   std::uint64_t emitted = 0;     // jobs
+  std::optional<LogEnded> ended;  // the run is over: what is left to do is to tell a ventilator that may not know
 };
 
 class Core {
@@ -130,6 +131,7 @@ class Core {
   bool cut_ = false;
   std::uint64_t emitted_ = 0;
   std::uint64_t logged_emitted_ = 0;
+  bool is_end_logged_ = false;
   std::optional<base::TimePoint> ended_at_;
   bool has_exited_ = false;
   std::uint64_t ignored_ = 0;

@@ -304,6 +304,10 @@ void Core::on_event(const Turn&) {
   if (beat) {
     next_heartbeat_ = now_ + config_.policy.heartbeat;
     if (now_ - heard_at_ > heartbeats(3)) wants_snapshot_ = true;
+    if (now_ - heard_at_ > config_.policy.lease && now_ >= next_look_ && !complete_at_) {
+      next_look_ = now_ + config_.policy.lease;
+      effects_->push_back(LookForEnd{});
+    }
     send_open();
   }
   send_news(beat);
@@ -342,11 +346,16 @@ void Core::send_open() {
 }
 
 void Core::on_event(const wire::End& message) {
-  if (!accept(message.stamp)) return;
+  if (accept(message.stamp)) become_complete(message.total, message.failed, message.cut);
+}
+
+void Core::on_event(const SinkHasEnded& event) { become_complete(jobs_.accepted(), event.failed, event.cut); }
+
+void Core::become_complete(std::uint64_t total, std::uint64_t failed, bool cut) {
   if (complete_at_) return;
   complete_at_ = now_;
   next_heartbeat_ = now_;
-  effects_->push_back(CommitEnded{message.total, message.failed, message.cut});
+  effects_->push_back(CommitEnded{total, failed, cut});
 }
 
 void Core::tend_end() {

@@ -55,6 +55,7 @@ class Core {
   void on_event(const wire::End& message);
   void on_event(const wire::Alive& message);
   void on_event(const LaneBroken& event);
+  void on_event(const SinkHasEnded& event);
   void on_event(const Stop&);
   void on_event(const Turn&);
 
@@ -68,6 +69,7 @@ class Core {
   void update_lane(WorkerEntry& entry, std::uint64_t session, const Generation& generation, std::uint64_t limit);
   void tend_lanes();
   void tend_grace();
+  void become_complete(std::uint64_t total, std::uint64_t failed, bool cut);
   void tend_end();
   void send_open();
   void send_ctrl(WorkerEntry& entry);
@@ -102,6 +104,7 @@ class Core {
   bool wants_snapshot_ = true;
   bool has_gap_ = false;        // since the SNAPSHOT was asked for
   base::TimePoint heard_at_{};  // of the sink
+  base::TimePoint next_look_{};  // for the mark of a sink that has gone
   base::TimePoint next_heartbeat_{};
   base::TimePoint next_tending_{};  // of the lanes
   bool has_started_ = false;

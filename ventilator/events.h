@@ -16,10 +16,11 @@ namespace ventilator {
 struct InputAccepted { base::JobId through; };  // every job up to here is durable in jobs.db
 struct InputEnded { bool cut; };                // and there will be no more; that, too, is durable
 struct LaneBroken { base::WorkerId worker; base::Generation generation; };
+struct SinkHasEnded { std::uint64_t failed; bool cut; };  // the sink is gone and has left its mark: the run is complete
 struct Stop {};  // hand out nothing more
 struct Turn {};  // the loop has handed over what had arrived
 
-using Event = std::variant<InputAccepted, InputEnded, wire::Worker, wire::Done, wire::Requeue, wire::Snapshot, wire::End, wire::Alive, LaneBroken, Stop, Turn>;
+using Event = std::variant<InputAccepted, InputEnded, wire::Worker, wire::Done, wire::Requeue, wire::Snapshot, wire::End, wire::Alive, LaneBroken, SinkHasEnded, Stop, Turn>;
 
 // ---- effects
 
@@ -31,9 +32,10 @@ struct SendJobs { base::WorkerId worker; std::uint64_t session; base::Generation
 struct SendCtrl { wire::Ctrl message; };
 struct RaiseHorizon { base::JobId through; };  // commit before any effect behind it
 struct CommitEnded { std::uint64_t total; std::uint64_t failed; bool cut; };
+struct LookForEnd {};  // the sink is silent: if it is gone and has left its mark, answer with SinkHasEnded
 struct Exit {};
 
-using Effect = std::variant<SendToSink, OpenLane, CloseLane, SendJobs, SendCtrl, RaiseHorizon, CommitEnded, Exit>;
+using Effect = std::variant<SendToSink, OpenLane, CloseLane, SendJobs, SendCtrl, RaiseHorizon, CommitEnded, LookForEnd, Exit>;
 using Effects = std::vector<Effect>;
 
 }  // namespace ventilator

@@ -201,6 +201,8 @@ bool Cluster::carry_out(ventilator::Effect& effect) {
   } else if (std::holds_alternative<ventilator::CommitEnded>(effect)) {
     if (!ventilator_disk_.input_ended || sink_disk_.results.size() != total_) throw Violation(where("15: run complete before its end"));
     ventilator_disk_.ended = true;
+  } else if (std::holds_alternative<ventilator::LookForEnd>(effect)) {
+    if (!sink_ && sink_disk_.ended) feed(ventilator::SinkHasEnded{sink_disk_.ended->failed, sink_disk_.ended->cut});
   } else if (std::holds_alternative<ventilator::Exit>(effect)) {
     ventilator_left_ = true;
     close_endpoint(node.endpoint);
@@ -281,8 +283,8 @@ void Cluster::commit() {
       sink_disk_.policy = policy->policy;
     } else if (const auto* emitted = std::get_if<sink::LogEmitted>(&effect)) {
       sink_disk_.emitted = emitted->jobs;
-    } else if (std::holds_alternative<sink::LogEnded>(effect)) {
-      sink_disk_.ended = true;
+    } else if (const auto* ended = std::get_if<sink::LogEnded>(&effect)) {
+      sink_disk_.ended = *ended;
     }
   }
   sink_->rows.clear();
@@ -393,7 +395,7 @@ void Cluster::start_roles() {
     if (disk.ended && !ventilator_) {
       sink_left_ = true;
     } else {
-      sink_ = std::make_unique<SinkNode>(SinkNode{sink::Core({++disk.epoch, disk.policy, disk.emitted}), {}, nullptr, 0, tick_});
+      sink_ = std::make_unique<SinkNode>(SinkNode{sink::Core({++disk.epoch, disk.policy, disk.emitted, disk.ended}), {}, nullptr, 0, tick_});
       for (const auto& [job, result] : disk.results) sink_->core.recover_finished(job, result.outcome != Outcome::Ok);
       for (const auto& [attempt, ended] : disk.attempts) {
         if (!disk.results.contains(attempt.job)) sink_->core.recover_ended(ended);

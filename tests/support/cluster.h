@@ -66,7 +66,7 @@ class Cluster {
     std::optional<wire::Policy> policy;
     std::map<base::JobId, wire::Result> results;
     std::map<base::Attempt, sink::EndedAttempt> attempts;
-    bool ended = false;
+    std::optional<sink::LogEnded> ended;
   };
   struct VentilatorNode {
     ventilator::Core core;
