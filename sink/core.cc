@@ -13,7 +13,7 @@ constexpr std::size_t kConfirmCount = 64;      // confirms are lazy: so many,
 constexpr base::Duration kConfirmWait{50'000};  // or after so long
 }  // namespace
 
-Core::Core(const Recovered& recovered)
+Core::Core(const CoreRecovery& recovered)
     : sink_epoch_(recovered.sink_epoch), policy_(recovered.policy.value_or(wire::Policy{})), has_policy_(recovered.policy.has_value()),
       clock_(policy_.heartbeat), emitted_(recovered.emitted), logged_emitted_(recovered.emitted) {
   if (!recovered.ended) return;
@@ -337,7 +337,7 @@ void Core::confirm(const WorkerId& worker, const Attempt& attempt) {
   confirms_due_ = std::min(confirms_due_, now_ + kConfirmWait);
 }
 
-void Core::on_event(Emitted&& event) { emitted_ = std::max(emitted_, event.jobs); }
+void Core::on_event(OutputsEmitted&& event) { emitted_ = std::max(emitted_, event.jobs); }
 
 void Core::on_event(Stop&&) {
   confirms_now_ = true;

@@ -15,7 +15,7 @@
 
 namespace sink {
 
-struct Recovered {  // from results.db, beside the jobs in Core::recover_*
+struct CoreRecovery {  // from results.db, beside the jobs in Core::recover_*
   std::uint64_t sink_epoch = 1;  // of this life: already durable
   std::optional<wire::Policy> policy;
   std::uint64_t emitted = 0;     // jobs
@@ -24,7 +24,7 @@ struct Recovered {  // from results.db, beside the jobs in Core::recover_*
 
 class Core {
  public:
-  explicit Core(const Recovered& recovered);
+  explicit Core(const CoreRecovery& recovered);
   // Before the first event, what results.db holds.
   void recover_finished(JobId job, bool failed);
   void recover_ended(const EndedAttempt& ended);  // of a job that is not finished
@@ -64,7 +64,7 @@ class Core {
   void on_event(wire::Assign&& message);
   void on_event(wire::Gone&& message);
   void on_event(wire::Close&& message);
-  void on_event(Emitted&& event);
+  void on_event(OutputsEmitted&& event);
   void on_event(FeedbackBroken&&);
   void on_event(Stop&&);
   void on_event(Turn&& event);

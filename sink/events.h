@@ -13,12 +13,12 @@ namespace sink {
 
 // ---- events
 
-struct Emitted { std::uint64_t jobs; };  // so many jobs' outputs have been written out since the run began
+struct OutputsEmitted { std::uint64_t jobs; };  // so many jobs' outputs have been written out since the run began
 struct FeedbackBroken {};                // the connection to the ventilator
 struct Stop {};                          // commit and confirm what is there
 struct Turn { bool drained; };           // the loop has handed over what had arrived; drained: nothing more was waiting
 
-using Event = std::variant<wire::State, wire::Results, wire::Bye, wire::Open, wire::Assign, wire::Gone, wire::Close, Emitted, FeedbackBroken, Stop, Turn>;
+using Event = std::variant<wire::State, wire::Results, wire::Bye, wire::Open, wire::Assign, wire::Gone, wire::Close, OutputsEmitted, FeedbackBroken, Stop, Turn>;
 
 // ---- effects
 

@@ -26,7 +26,7 @@ class JobSource {
   static JobSource standard_input(int fd = 0);
   // Lines from a file, FIFO or device; `-` is standard input. Waits for the writer of a FIFO. A directory is refused.
   static base::Result<JobSource> file(const std::string& path);
-  // The records as they are, newlines and all.
+  // The records as they are. One with a newline stays one record; GNU parallel makes two of it, which breaks file names.
   static JobSource list(std::vector<std::string> records);
 
   // What to poll for reading before the next read(), or -1: read() will not block. Changes with every read().

@@ -37,13 +37,15 @@ class Statement {
 
  private:
   friend class Database;
+  Statement& bound(int code);
   sqlite3_stmt* statement_ = nullptr;
+  int bind_error_ = 0;  // the first since the last reset: the next step() returns it
 };
 
 class Database {
  public:
   // Opens or creates `path` (mode 0600) in WAL mode. `schema` creates the tables of version `version` (PRAGMA user_version) when the file is new;
-  // a file of a higher version is refused with Conflict. `exclusive`: locking_mode=EXCLUSIVE, for network filesystems.
+  // a file of another version is refused with Conflict. `exclusive`: locking_mode=EXCLUSIVE, for network filesystems.
   // The connection may be used by several threads at once (SQLite's serialized mode).
   static base::Result<Database> open(const std::string& path, int version, const char* schema, Durability durability, bool exclusive);
   // An existing file, for reading only; NotFound if there is none.
@@ -54,9 +56,20 @@ class Database {
   ~Database();  // closes; all Statements must be gone
 
   base::Result<Statement> prepare(std::string_view sql);
-  base::Status execute(const char* sql);
+  base::Status execute(const char* sql);  // one or several statements, rows ignored
+  bool is_in_transaction() const;
+  // Ends an open transaction, if there is one. SQLite ends one itself after some errors (a full disk among them), so after an error of
+  // a step or a COMMIT call this, not ROLLBACK.
+  base::Status rollback();
+  // For a file that will be deleted once it is closed: saves the last copying and syncing.
+  void skip_checkpoint_on_close();
 
  private:
+  base::Status connect(const std::string& path, int flags);
+  base::Status use_wal();
+  base::Status create_schema(int version, const char* schema);
+  base::Result<std::int64_t> query_integer(std::string_view sql);
+
   sqlite3* db_ = nullptr;
 };
 

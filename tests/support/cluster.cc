@@ -440,7 +440,7 @@ void Cluster::tick_ventilator() {
 void Cluster::tick_sink() {
   if (tick_ < sink_->paused_until) return;
   if (sink_->feedback && !sink_->feedback->is_open && chance(300)) feed(sink::FeedbackBroken{});
-  if (chance(500)) feed(sink::Emitted{sink_disk_.results.size()});
+  if (chance(500)) feed(sink::OutputsEmitted{sink_disk_.results.size()});
   const bool drained = std::none_of(streams_.begin(), streams_.end(), [&](const StreamPtr& s) { return s->to == "sink" && !s->frames.empty() && s->frames.front().first <= tick_; });
   feed(sink::Turn{drained});
 }

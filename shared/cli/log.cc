@@ -1,0 +1,37 @@
+#include "cli/log.h"
+
+#include <spdlog/logger.h>
+#include <spdlog/sinks/stdout_sinks.h>
+
+namespace cli {
+
+namespace {
+
+spdlog::level::level_enum level_of(LogLevel level) {
+  switch (level) {
+    case LogLevel::Debug: return spdlog::level::debug;
+    case LogLevel::Info: return spdlog::level::info;
+    case LogLevel::Warning: return spdlog::level::warn;
+    case LogLevel::Error: break;
+  }
+  return spdlog::level::err;
+}
+
+}  // namespace
+
+Log::Log(const std::string& program, LogLevel level)
+    : logger_(std::make_shared<spdlog::logger>(program, std::make_shared<spdlog::sinks::stderr_sink_mt>())), level_(level) {
+  logger_->set_level(level_of(level));
+  logger_->set_pattern("%n: %v");
+}
+
+void Log::debug(std::string_view line) const { write(LogLevel::Debug, line); }
+void Log::info(std::string_view line) const { write(LogLevel::Info, line); }
+void Log::warning(std::string_view line) const { write(LogLevel::Warning, line); }
+void Log::error(std::string_view line) const { write(LogLevel::Error, line); }
+
+void Log::write(LogLevel level, std::string_view line) const {
+  if (shows(level)) logger_->log(level_of(level), spdlog::string_view_t(line.data(), line.size()));
+}
+
+}  // namespace cli

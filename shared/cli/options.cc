@@ -1,0 +1,94 @@
+#include "cli/options.h"
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+
+#include "cli/durations.h"
+#include "cli/exit_status.h"
+
+namespace cli {
+
+std::optional<Leave> parse(CLI::App& app, const std::vector<std::string>& arguments, std::vector<std::string>* rest) {
+  app.prefix_command(rest != nullptr);
+  app.positionals_at_end(false);
+  try {
+    std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());
+    app.parse(reversed);
+  } catch (const CLI::CallForHelp&) {
+    return Leave{kExitOk, app.help()};
+  } catch (const CLI::CallForVersion& version) {
+    return Leave{kExitOk, std::string(version.what()) + "\n"};
+  } catch (const CLI::ParseError& error) {
+    return Leave{kExitUsage, std::string(error.what()) + "; see --help\n"};
+  }
+  if (rest == nullptr) return std::nullopt;
+  *rest = app.remaining();
+  if (!rest->empty() && rest->front() == "--") {
+    rest->erase(rest->begin());
+  } else if (!rest->empty() && rest->front().size() > 1 && rest->front()[0] == '-') {
+    return Leave{kExitUsage, "unknown option " + rest->front() + "; see --help\n"};
+  }
+  return std::nullopt;
+}
+
+void set_usage(CLI::App& app, const std::string& usage) {
+  class WithUsage : public CLI::Formatter {
+   public:
+    explicit WithUsage(std::string usage) : usage_(std::move(usage)) {}
+    std::string make_usage(const CLI::App*, std::string) const override { return "Usage: " + usage_ + "\n"; }
+
+   private:
+    std::string usage_;
+  };
+  app.formatter(std::make_shared<WithUsage>(usage));
+}
+
+CLI::Option* add_duration(CLI::App& app, const std::string& name, base::Duration& value, const std::string& help) {
+  return app.add_option_function<std::string>(
+      name,
+      [&value, name](const std::string& text) {
+        const auto parsed = parse_duration(text);
+        if (!parsed) throw CLI::ValidationError(name + ": " + parsed.error().message, CLI::ExitCodes::ValidationError);
+        value = *parsed;
+      },
+      help)->type_name("TIME");
+}
+
+CLI::Option* add_size(CLI::App& app, const std::string& name, std::uint64_t& value, const std::string& help) {
+  return app.add_option_function<std::string>(
+      name,
+      [&value, name](const std::string& text) {
+        const auto parsed = parse_size(text);
+        if (!parsed) throw CLI::ValidationError(name + ": " + parsed.error().message, CLI::ExitCodes::ValidationError);
+        value = *parsed;
+      },
+      help)->type_name("SIZE");
+}
+
+CLI::Option* add_count(CLI::App& app, const std::string& name, std::uint32_t& value, std::uint32_t least, const std::string& help) {
+  return app.add_option_function<std::string>(
+      name,
+      [&value, name, least](const std::string& text) {
+        char* end = nullptr;
+        const unsigned long long number = std::strtoull(text.c_str(), &end, 10);
+        const bool is_number = !text.empty() && text[0] >= '0' && text[0] <= '9' && *end == '\0';
+        if (!is_number || number < least || number > 1'000'000'000) {
+          throw CLI::ValidationError(name + ": '" + text + "' is not a whole number of at least " + std::to_string(least), CLI::ExitCodes::ValidationError);
+        }
+        value = static_cast<std::uint32_t>(number);
+      },
+      help)->type_name("N");
+}
+
+int leave(const Leave& leave, const std::string& program) {
+  if (leave.status == kExitOk) std::fputs(leave.text.c_str(), stdout);
+  else std::fprintf(stderr, "%s: %s", program.c_str(), leave.text.c_str());
+  return leave.status;
+}
+
+int fail(const base::Error& error, const std::string& program) {
+  std::fprintf(stderr, "%s: %s\n", program.c_str(), error.message.c_str());
+  return exit_status(error.kind);
+}
+
+}  // namespace cli

@@ -1,0 +1,41 @@
+// What the command lines of all programs share: parsing with one-line errors, and the options that several programs have. With options.cc of each program
+// the only user of CLI11.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "base/time.h"
+
+namespace CLI {
+class App;
+class Option;
+}  // namespace CLI
+
+namespace cli {
+
+// Why parsing ended the program: help was asked for (status 0, text for stdout) or the command line is wrong (status 102, text for stderr).
+struct Leave {
+  int status;
+  std::string text;
+};
+
+// Parses argv[1..]. What stands behind the first word that is no option (the command template) goes to `rest`, if given; otherwise such a word is an error.
+std::optional<Leave> parse(CLI::App& app, const std::vector<std::string>& arguments, std::vector<std::string>* rest);
+
+// The usage line of the help.
+void set_usage(CLI::App& app, const std::string& usage);
+
+// Options whose values are durations, sizes or counts, with errors in the user's words.
+CLI::Option* add_duration(CLI::App& app, const std::string& name, base::Duration& value, const std::string& help);
+CLI::Option* add_size(CLI::App& app, const std::string& name, std::uint64_t& value, const std::string& help);
+CLI::Option* add_count(CLI::App& app, const std::string& name, std::uint32_t& value, std::uint32_t least, const std::string& help);
+
+// Prints what `leave` says and returns its status.
+int leave(const Leave& leave, const std::string& program);
+// Prints the error, named after the program, and returns its exit status.
+int fail(const base::Error& error, const std::string& program);
+
+}  // namespace cli

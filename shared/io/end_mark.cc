@@ -1,0 +1,36 @@
+#include "io/end_mark.h"
+
+#include "io/database.h"
+#include "io/run_directory.h"
+
+namespace io {
+
+namespace {
+
+std::optional<std::int64_t> meta(Database& database, std::string_view key) {
+  auto select = database.prepare("SELECT value FROM meta WHERE key = ?");
+  if (!select) return std::nullopt;
+  select->bind_text(1, key);
+  const auto row = select->step();
+  if (!row || !*row) return std::nullopt;
+  return select->integer(0);
+}
+
+// Reads under the owner's lock, so that a live owner is never mistaken for one that has gone.
+std::optional<EndMark> read(const std::string& directory, const char* lock_name, const char* file, int version, std::string_view status_key) {
+  const auto lock = Lock::take(directory, lock_name, "a look at the end");
+  if (!lock) return std::nullopt;
+  auto database = Database::open_read_only(directory + "/" + file, version);
+  if (!database) return std::nullopt;
+  const auto status = meta(*database, status_key);
+  if (!status) return std::nullopt;
+  return EndMark{static_cast<int>(*status), static_cast<std::uint64_t>(meta(*database, "ended_failed").value_or(0)), meta(*database, "ended_cut").value_or(0) != 0};
+}
+
+}  // namespace
+
+std::optional<EndMark> end_mark_of_sink(const std::string& directory) { return read(directory, Lock::kSink, "results.db", 1, "ended_status"); }
+
+std::optional<EndMark> end_mark_of_ventilator(const std::string& directory) { return read(directory, Lock::kVentilator, "jobs.db", 1, "ended"); }
+
+}  // namespace io

@@ -1,0 +1,256 @@
+#include "io/run_directory.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/statfs.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <ctime>
+#include <filesystem>
+#include <iterator>
+#include <memory>
+#include <vector>
+
+#include "io/entropy.h"
+
+namespace io {
+
+using base::Error;
+
+namespace {
+
+constexpr const char* kDatabases[] = {"jobs.db", "results.db"};
+constexpr const char* kDatabaseSuffixes[] = {"", "-wal", "-shm", "-journal"};
+constexpr const char* kOutputs = "outputs";
+constexpr std::size_t kMaxRuntimeDirectory = 80;  // leaves room for a name within the 107 bytes of a socket's path
+
+Error failure(const std::string& path, const std::string& what, int error) {
+  const auto kind = error == ENOSPC || error == EDQUOT ? Error::Kind::Full : error == ENOENT ? Error::Kind::NotFound : Error::Kind::Io;
+  return {kind, path + ": " + what + ": " + std::strerror(error)};
+}
+
+Error refusal(const std::string& path, const std::string& why) { return {Error::Kind::Usage, path + ": " + why}; }
+
+std::string absolute(const std::string& path) {
+  std::error_code error;
+  auto whole = std::filesystem::absolute(path, error).lexically_normal().string();
+  if (error) return path;
+  while (whole.size() > 1 && whole.back() == '/') whole.pop_back();
+  return whole;
+}
+
+std::string parent_of(const std::string& path) {
+  const std::size_t slash = path.rfind('/');
+  return slash == 0 || slash == std::string::npos ? "/" : path.substr(0, slash);
+}
+
+// True if this call made it. The chmod is for umasks that would take bits of ours away.
+base::Result<bool> make_directory(const std::string& path) {
+  if (::mkdir(path.c_str(), 0700) == 0) {
+    if (::chmod(path.c_str(), 0700) != 0) return failure(path, "cannot set its mode", errno);
+    return true;
+  }
+  if (errno == EEXIST) return false;
+  if (errno != ENOENT) return failure(path, "cannot create", errno);
+  if (path == "/" || path.empty()) return failure(path, "cannot create", ENOENT);
+  if (auto made = make_directory(parent_of(path)); !made) return made.error();
+  if (::mkdir(path.c_str(), 0700) != 0) {
+    if (errno == EEXIST) return false;  // another role of the run was faster
+    return failure(path, "cannot create", errno);
+  }
+  if (::chmod(path.c_str(), 0700) != 0) return failure(path, "cannot set its mode", errno);
+  return true;
+}
+
+struct CloseDirectory {
+  void operator()(DIR* directory) const { ::closedir(directory); }
+};
+
+std::vector<std::string> names_in(const std::string& path) {
+  std::vector<std::string> names;
+  const std::unique_ptr<DIR, CloseDirectory> directory(::opendir(path.c_str()));
+  while (directory != nullptr) {
+    const dirent* entry = ::readdir(directory.get());
+    if (entry == nullptr) break;
+    const std::string name = entry->d_name;
+    if (name != "." && name != "..") names.push_back(name);
+  }
+  return names;
+}
+
+bool holds_run(const std::vector<std::string>& names) {
+  return std::any_of(names.begin(), names.end(), [](const std::string& name) {
+    return name == Lock::kVentilator || name == Lock::kSink || std::find(std::begin(kDatabases), std::end(kDatabases), name) != std::end(kDatabases);
+  });
+}
+
+base::Result<RunDirectory> guard(RunDirectory run) {
+  const UniqueFd fd(::open(run.path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!fd && errno == ENOTDIR) return refusal(run.path, "is not a directory");
+  if (!fd) return failure(run.path, "cannot open", errno);
+  struct stat status {};
+  if (::fstat(fd.get(), &status) != 0) return failure(run.path, "cannot open", errno);
+  if (status.st_uid != ::geteuid()) return refusal(run.path, "belongs to another user; name a directory of your own");
+  if ((status.st_mode & 077) == 0) return run;
+  const auto names = names_in(run.path);
+  const bool is_shared = (status.st_mode & S_ISVTX) != 0;
+  if (is_shared || (!names.empty() && !holds_run(names)))
+    return refusal(run.path, "is open to other users and holds no run; name a new directory, or run: chmod 700 " + run.path);
+  if (::fchmod(fd.get(), 0700) != 0) return failure(run.path, "cannot set its mode", errno);
+  run.was_narrowed = true;
+  return run;
+}
+
+// A private directory of ours that may have been there before; never follows a link, as others can write where it is.
+base::Status make_private(const std::string& path) {
+  if (auto made = make_directory(path); !made) return made.error();
+  const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW));
+  struct stat status {};
+  if (!fd || ::fstat(fd.get(), &status) != 0) return failure(path, "cannot open", errno);
+  if (status.st_uid != ::geteuid()) return refusal(path, "belongs to another user");
+  if ((status.st_mode & 07777) != 0700 && ::fchmod(fd.get(), 0700) != 0) return failure(path, "cannot set its mode", errno);
+  // Says EROFS to root as well.
+  if (::access(path.c_str(), W_OK | X_OK) != 0) return failure(path, "cannot write", errno);
+  return base::ok();
+}
+
+std::string absolute_environment(const char* name) {
+  const char* value = std::getenv(name);
+  return value != nullptr && value[0] == '/' ? value : "";
+}
+
+std::string with_uid(const std::string& directory) { return directory + "/pushmill-" + std::to_string(::geteuid()); }
+
+std::string state_home() {
+  if (const auto state = absolute_environment("XDG_STATE_HOME"); !state.empty()) return state + "/pushmill";
+  if (const auto home = absolute_environment("HOME"); !home.empty()) return home + "/.local/state/pushmill";
+  return "";
+}
+
+std::string host_name() {
+  char name[256] = "";
+  ::gethostname(name, sizeof name - 1);
+  return name;
+}
+
+std::string holder_of(int fd) {
+  char text[512];
+  const ssize_t size = ::pread(fd, text, sizeof text, 0);
+  std::string holder(text, size > 0 ? static_cast<std::size_t>(size) : 0);
+  if (const auto end = holder.find('\n'); end != std::string::npos) holder.resize(end);
+  return holder.empty() ? "another process" : "process " + holder;
+}
+
+}  // namespace
+
+base::Result<RunDirectory> open_run_directory(const std::string& path) {
+  RunDirectory run{absolute(path)};
+  auto made = make_directory(run.path);
+  if (!made) return made.error();
+  run.is_new = *made;
+  return guard(std::move(run));
+}
+
+base::Result<RunDirectory> find_run_directory(const std::string& path) {
+  RunDirectory run{absolute(path)};
+  struct stat status {};
+  if (::stat(run.path.c_str(), &status) != 0) return failure(run.path, "no such run", errno);
+  auto guarded = guard(std::move(run));
+  if (guarded && !holds_run(names_in(guarded->path))) return Error{Error::Kind::NotFound, guarded->path + ": holds no run"};
+  return guarded;
+}
+
+base::Result<std::string> default_run_parent() {
+  if (const char* named = std::getenv("PUSHMILL_STATE"); named != nullptr && named[0] != '\0') {
+    const auto path = absolute(named);
+    if (auto made = make_directory(path); !made) return Error{made.error().kind, "PUSHMILL_STATE: " + made.error().message};
+    if (::access(path.c_str(), W_OK | X_OK) != 0) return failure("PUSHMILL_STATE: " + path, "cannot write", errno);
+    return path;
+  }
+  std::vector<std::string> candidates{state_home()};
+  if (const auto temporary = absolute_environment("TMPDIR"); !temporary.empty()) candidates.push_back(with_uid(temporary));
+  for (const std::string& path : candidates)
+    if (!path.empty() && !is_network_filesystem(path) && make_private(path)) return path;
+  const std::string last = with_uid("/var/tmp");
+  if (auto made = make_private(last); !made) return Error{made.error().kind, made.error().message + "; set PUSHMILL_STATE to a directory of your own"};
+  return last;
+}
+
+base::Result<RunDirectory> create_run_directory(const std::string& parent) {
+  const std::time_t time = std::time(nullptr);
+  std::tm local{};
+  ::localtime_r(&time, &local);
+  char stamp[32];
+  std::strftime(stamp, sizeof stamp, "%Y%m%d-%H%M%S", &local);
+  for (;;) {
+    RunDirectory run{absolute(parent) + "/run-" + stamp + "-" + std::to_string(::getpid()) + "-" + random_hex(2)};
+    auto made = make_directory(run.path);
+    if (!made) return made.error();
+    run.is_new = true;
+    if (*made) return run;
+  }
+}
+
+base::Status remove_run_directory(const std::string& path) {
+  for (const char* database : kDatabases)
+    for (const char* suffix : kDatabaseSuffixes) ::unlink((path + "/" + database + suffix).c_str());
+  const std::string outputs = path + "/" + kOutputs;
+  for (const std::string& name : names_in(outputs)) ::unlink((outputs + "/" + name).c_str());  // leaves directories: none is ours
+  ::rmdir(outputs.c_str());
+  ::unlink((path + "/" + Lock::kVentilator).c_str());
+  ::unlink((path + "/" + Lock::kSink).c_str());
+  if (::rmdir(path.c_str()) != 0 && errno != ENOENT) return failure(path, "cannot remove", errno);
+  return base::ok();
+}
+
+base::Result<std::string> runtime_directory() {
+  if (const auto runtime = absolute_environment("XDG_RUNTIME_DIR"); !runtime.empty()) {
+    const auto path = runtime + "/pushmill";
+    if (path.size() <= kMaxRuntimeDirectory && ::access(runtime.c_str(), W_OK | X_OK) == 0 && make_private(path)) return path;
+  }
+  const auto path = with_uid("/tmp");
+  if (auto made = make_private(path); !made) return Error{made.error().kind, made.error().message + "; set XDG_RUNTIME_DIR to a directory of your own"};
+  return path;
+}
+
+bool is_network_filesystem(const std::string& path) {
+  struct statfs status {};
+  std::string at = absolute(path);
+  while (::statfs(at.c_str(), &status) != 0) {
+    if (errno != ENOENT && errno != ENOTDIR) return false;
+    if (at == "/" || at.empty()) return false;
+    at = parent_of(at);
+  }
+  // Those without a name in linux/magic.h: CIFS, SMB2, Lustre, GPFS, BeeGFS, PanFS.
+  constexpr unsigned kKinds[] = {NFS_SUPER_MAGIC, SMB_SUPER_MAGIC, 0xFF534D42, 0xFE534D42, 0x0BD00BD0, 0x47504653, 0x19830326, 0xAAD7AAEA,
+                                 FUSE_SUPER_MAGIC, AFS_SUPER_MAGIC, AFS_FS_MAGIC, CEPH_SUPER_MAGIC, CODA_SUPER_MAGIC, V9FS_MAGIC};
+  return std::find(std::begin(kKinds), std::end(kKinds), static_cast<unsigned>(status.f_type)) != std::end(kKinds);
+}
+
+base::Result<Lock> Lock::take(const std::string& run_directory, const char* name, std::string_view program) {
+  const std::string path = run_directory + "/" + name;
+  UniqueFd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+  if (!fd || ::fchmod(fd.get(), 0600) != 0) return failure(path, "cannot open", errno);
+  int locked;
+  do locked = ::flock(fd.get(), LOCK_EX | LOCK_NB);
+  while (locked != 0 && errno == EINTR);
+  if (locked != 0 && errno != EWOULDBLOCK) return failure(path, "cannot lock", errno);
+  if (locked != 0) return Error{Error::Kind::Busy, run_directory + ": is in use by " + holder_of(fd.get())};
+  const std::string holder = std::to_string(::getpid()) + " " + host_name() + " " + std::string(program) + "\n";
+  // A disk too full for this line is no reason to refuse: it only tells others who we are.
+  if (::ftruncate(fd.get(), 0) == 0) (void)!::pwrite(fd.get(), holder.data(), holder.size(), 0);
+  return Lock(std::move(fd));
+}
+
+Lock::~Lock() {
+  if (fd_) (void)!::ftruncate(fd_.get(), 0);
+}
+
+}  // namespace io

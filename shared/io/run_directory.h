@@ -1,0 +1,57 @@
+// The directory of a run and the directory for sockets: choosing, creating, guarding and removing them.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+#include "io/unique_fd.h"
+
+namespace io {
+
+struct RunDirectory {
+  std::string path;  // absolute
+  bool is_new = false;
+  bool was_narrowed = false;  // it was open to others and is 0700 now: worth a line to the user
+};
+
+// Opens `path`, creating it and its parents with mode 0700 whatever the umask. Refuses (Usage) what is no directory or belongs to another user.
+// An open one is narrowed to 0700 if it is empty or holds a run, and refused otherwise: it was meant for something else.
+base::Result<RunDirectory> open_run_directory(const std::string& path);
+// An existing one that holds a run; NotFound otherwise.
+base::Result<RunDirectory> find_run_directory(const std::string& path);
+
+// The directory in which runs without a name get theirs: $PUSHMILL_STATE, else $XDG_STATE_HOME/pushmill or $HOME/.local/state/pushmill if local
+// and writable, else one in $TMPDIR, else /var/tmp/pushmill-UID. Exists with mode 0700 then. An error if $PUSHMILL_STATE cannot be used.
+base::Result<std::string> default_run_parent();
+// A new run directory in `parent`, named run-YYYYMMDD-HHMMSS-PID-xxxx.
+base::Result<RunDirectory> create_run_directory(const std::string& parent);
+// Deletes what pushmill puts into a run directory, then the directory. One that holds anything else stays (Io).
+// REQUIRES: the caller holds both locks or knows that nobody does.
+base::Status remove_run_directory(const std::string& path);
+
+// A short private directory for ipc sockets: $XDG_RUNTIME_DIR/pushmill, else /tmp/pushmill-UID.
+base::Result<std::string> runtime_directory();
+
+// True if `path`, or the nearest parent that exists, is on a file system whose shared memory or locks other hosts do not see.
+bool is_network_filesystem(const std::string& path);
+
+// The lock of a role on its run directory, for as long as this object lives; the kernel frees it when the process dies, however it dies. It is
+// close-on-exec, but a child that was forked and not yet has executed holds it too.
+class Lock {
+ public:
+  static constexpr const char* kVentilator = "ventilator.lock";
+  static constexpr const char* kSink = "sink.lock";
+
+  // Busy, naming the holder (its process id, host and program), when another process or Lock has it.
+  static base::Result<Lock> take(const std::string& run_directory, const char* name, std::string_view program);
+  Lock(Lock&&) noexcept = default;
+  Lock& operator=(Lock&&) noexcept = default;
+  ~Lock();
+
+ private:
+  explicit Lock(UniqueFd fd) : fd_(std::move(fd)) {}
+  UniqueFd fd_;
+};
+
+}  // namespace io

@@ -1,0 +1,65 @@
+// Job specs: [kind, time limit, field...], where kind says whose fields follow.
+#include "wire/codec.h"
+#include "wire/reader.h"
+#include "wire/writer.h"
+
+namespace wire {
+namespace {
+
+using base::Call;
+using base::Command;
+using base::Error;
+
+constexpr std::uint64_t kCommand = 1;
+constexpr std::uint64_t kCall = 2;
+constexpr std::size_t kHead = 2;  // kind, time limit
+
+template <typename Work>
+void write_spec(std::uint64_t kind, base::Duration time_limit, const Work& work, Writer& writer) {
+  writer.array(kHead + kFieldCount<Work>);
+  writer.put(kind);
+  writer.put(time_limit);
+  writer.put_fields(work);
+}
+
+template <typename Work>
+void read_work(std::size_t count, Reader& reader, base::JobSpec& spec) {
+  if (count < kHead + kFieldCount<Work>) return reader.fail("too few elements");
+  reader.read_fields(spec.work.emplace<Work>());
+  reader.close_array(count, kHead + kFieldCount<Work>);
+  reader.expect_end();
+}
+
+}  // namespace
+
+void encode_spec(const base::JobSpec& spec, std::string& bytes) {
+  bytes.clear();
+  Writer writer(bytes);
+  if (const auto* command = std::get_if<Command>(&spec.work)) write_spec(kCommand, spec.time_limit, *command, writer);
+  else write_spec(kCall, spec.time_limit, std::get<Call>(spec.work), writer);
+}
+
+base::Result<base::JobSpec> decode_spec(std::string_view bytes) {
+  if (bytes.size() > kMaxJob) return Error{Error::Kind::Protocol, "a job spec of " + std::to_string(bytes.size()) + " bytes, above the limit"};
+  Reader reader(bytes);
+  base::Result<base::JobSpec> spec(base::JobSpec{});
+  const std::size_t count = reader.open_array(kHead);
+  const std::uint64_t kind = reader.read_uint(UINT64_MAX);
+  reader.read(spec->time_limit);
+  if (reader.ok() && kind == kCommand) read_work<Command>(count, reader, *spec);
+  else if (reader.ok() && kind == kCall) read_work<Call>(count, reader, *spec);
+  else if (reader.ok()) return Error{Error::Kind::Protocol, "a job spec of the unknown kind " + std::to_string(kind)};
+  if (reader.ok()) return spec;
+  return Error{Error::Kind::Protocol, std::string("malformed job spec: ") + reader.fault() + ", at byte " + std::to_string(reader.offset())};
+}
+
+std::string describe(const base::JobSpec& spec) {
+  if (const auto* command = std::get_if<Command>(&spec.work)) {
+    return command->argv.empty() ? command->line : base::shell_join(command->argv);
+  }
+  const auto& call = std::get<Call>(spec.work);
+  const auto value = print_value(call.arguments);
+  return call.handler + " " + (value ? *value : "(unreadable arguments)");
+}
+
+}  // namespace wire

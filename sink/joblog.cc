@@ -1,0 +1,210 @@
+#include "sink/joblog.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <cstring>
+
+namespace sink {
+
+using base::Error;
+using base::Outcome;
+using base::Status;
+
+namespace {
+
+constexpr std::string_view kHeader = "Seq\tHost\tStarttime\tJobRuntime\tSend\tReceive\tExitval\tSignal\tCommand\n";
+constexpr std::size_t kReplayFlush = 1u << 20;       // bytes
+constexpr std::uint64_t kReplayRows = 1'000'000;     // sorted at a time
+constexpr std::size_t kRuntimeWidth = 10;            // "%10.3f"
+
+template <typename Number>
+void append(std::string& line, Number number) {
+  char digits[24];
+  const auto end = std::to_chars(digits, digits + sizeof digits, number).ptr;
+  line.append(digits, end);
+}
+
+// Seconds with three decimals.
+void append_seconds(std::string& line, std::uint64_t milliseconds, std::size_t width) {
+  char digits[24];
+  const auto end = std::to_chars(digits, digits + sizeof digits, milliseconds / 1000).ptr;
+  const auto length = static_cast<std::size_t>(end - digits) + 4;
+  if (length < width) line.append(width - length, ' ');
+  line.append(digits, end);
+  line += '.';
+  const auto thousandths = milliseconds % 1000;
+  line += static_cast<char>('0' + thousandths / 100);
+  line += static_cast<char>('0' + thousandths / 10 % 10);
+  line += static_cast<char>('0' + thousandths % 10);
+}
+
+struct Exit {
+  std::int32_t value = 0;
+  std::int32_t signal = 0;
+};
+
+Exit exit_of(const wire::Result& result) {
+  switch (result.outcome) {
+    case Outcome::Ok: return {0, 0};
+    case Outcome::Timeout:
+      if (result.signal == 0 && result.exit_code != 0) return {result.exit_code, 0};
+      return {-1, result.signal};
+    case Outcome::Failed:
+      if (result.signal != 0) return {0, result.signal};
+      return {result.exit_code != 0 ? result.exit_code : 255, 0};
+    case Outcome::Lost:
+    case Outcome::Returned:
+    case Outcome::Cancelled:
+    case Outcome::Superseded: break;
+  }
+  return {-1, 9};
+}
+
+// A host name comes from a worker: it must not break the line.
+void append_host(std::string& line, const std::string& host, const std::string& local_host) {
+  if (host.empty() || host == local_host) {
+    line += ':';
+    return;
+  }
+  for (const char c : host) line += static_cast<unsigned char>(c) <= ' ' ? '?' : c;
+}
+
+void append_line(std::string& line, const Row& row, const std::string& local_host) {
+  const wire::Result& r = row.result;
+  append(line, r.attempt.job);
+  line += '\t';
+  append_host(line, row.host, local_host);
+  line += '\t';
+  const auto started = static_cast<std::uint64_t>(std::max<base::WallTime>(r.started_at, 0));
+  append_seconds(line, (started + 500) / 1000, 0);  // the start is rounded, the runtime cut: as GNU parallel does
+  line += '\t';
+  append_seconds(line, r.runtime_us / 1000, kRuntimeWidth);
+  line += "\t0\t";
+  append(line, r.out_bytes);
+  line += '\t';
+  const Exit exit = exit_of(r);
+  append(line, exit.value);
+  line += '\t';
+  append(line, exit.signal);
+  line += '\t';
+  const std::size_t command = line.size();
+  line += r.command;
+  std::replace(line.begin() + static_cast<std::ptrdiff_t>(command), line.end(), '\n', '\0');  // as GNU parallel does; tabs stay
+  line += '\n';
+}
+
+}  // namespace
+
+std::string joblog_line(const Row& row, const std::string& local_host) {
+  std::string line;
+  append_line(line, row, local_host);
+  return line;
+}
+
+base::Result<Joblog> Joblog::open(const std::string& path, const std::string& local_host, ResultLog& log) {
+  Joblog joblog(path, local_host);
+  if (auto done = joblog.open_file(); !done) return done.error();
+  const JoblogMark mark = log.recovered().joblog.value_or(JoblogMark{});
+  if (!joblog.is_regular_) {
+    joblog.mark_ = mark;
+    joblog.pending_ = kHeader;
+  } else if (joblog.is_ours(mark, log)) {
+    if (auto done = joblog.cut(mark.offset); !done) return done.error();
+    joblog.mark_ = mark;
+  } else {
+    if (auto done = joblog.cut(0); !done) return done.error();
+    joblog.pending_ = kHeader;
+  }
+  if (auto done = joblog.replay(log); !done) return done.error();
+  auto flushed = joblog.flush();
+  if (!flushed) return flushed.error();
+  log.joblog(*flushed);
+  return joblog;
+}
+
+Status Joblog::open_file() {
+  struct stat status {};
+  const bool exists = ::stat(path_.c_str(), &status) == 0;
+  is_regular_ = !exists || S_ISREG(status.st_mode);
+  // A file is read as well, to see whether it is ours; a pipe opened so would hold its own reading end open.
+  fd_.reset(::open(path_.c_str(), (is_regular_ ? O_RDWR | O_CREAT : O_WRONLY) | O_CLOEXEC | O_NOCTTY, 0666));
+  if (!fd_) return error("cannot write to it", errno);
+  return base::ok();
+}
+
+// Compares the header and the last line that the mark covers: enough to tell our file from another one, also one that grew in the same place.
+bool Joblog::is_ours(const JoblogMark& mark, ResultLog& log) const {
+  struct stat status {};
+  if (::fstat(fd_.get(), &status) != 0 || static_cast<std::uint64_t>(status.st_size) < mark.offset || mark.offset < kHeader.size()) return false;
+  const auto holds = [&](std::string_view text, std::uint64_t at) {
+    std::string found(text.size(), '\0');
+    return ::pread(fd_.get(), found.data(), found.size(), static_cast<off_t>(at)) == static_cast<ssize_t>(found.size()) && found == text;
+  };
+  if (!holds(kHeader, 0)) return false;
+  if (mark.seq == 0) return mark.offset == kHeader.size();
+  const auto row = log.row(mark.job);
+  if (!row) return false;
+  const std::string line = joblog_line(*row, local_host_);
+  return mark.offset >= kHeader.size() + line.size() && holds(line, mark.offset - line.size());
+}
+
+Status Joblog::cut(std::uint64_t offset) {
+  if (::ftruncate(fd_.get(), static_cast<off_t>(offset)) != 0) return error("cannot cut it back", errno);
+  if (::lseek(fd_.get(), static_cast<off_t>(offset), SEEK_SET) < 0) return error("cannot seek", errno);
+  mark_ = {offset, 0, 0};
+  return base::ok();
+}
+
+Status Joblog::replay(ResultLog& log) {
+  const std::uint64_t last = log.recovered().last_seq;
+  for (std::uint64_t from = mark_.seq; from < last; from += kReplayRows) {
+    const auto rows = log.finished_between(from, std::min(last, from + kReplayRows));
+    if (!rows) return rows.error();
+    for (const Finished& finished : *rows) {
+      const auto row = log.row(finished.job);
+      if (!row) return row.error();
+      add(*row);
+      mark_.seq = finished.seq;  // a retried job leaves a gap in the numbers
+      if (pending_.size() < kReplayFlush) continue;
+      if (auto flushed = flush(); !flushed) return flushed.error();
+    }
+  }
+  mark_.seq = std::max(mark_.seq, last);
+  return base::ok();
+}
+
+void Joblog::add(const Row& row) {
+  append_line(pending_, row, local_host_);
+  ++mark_.seq;
+  mark_.job = row.result.attempt.job;
+}
+
+base::Result<JoblogMark> Joblog::flush() {
+  std::size_t written = 0;
+  while (written < pending_.size()) {
+    const ssize_t n = ::write(fd_.get(), pending_.data() + written, pending_.size() - written);
+    if (n >= 0) {
+      written += static_cast<std::size_t>(n);
+    } else if (errno != EINTR) {
+      const int code = errno;
+      pending_.erase(0, written);
+      mark_.offset += written;
+      return error("cannot write to it", code);
+    }
+  }
+  pending_.clear();
+  mark_.offset += written;
+  return mark_;
+}
+
+Error Joblog::error(const char* what, int code) const {
+  const auto kind = code == ENOSPC || code == EDQUOT ? Error::Kind::Full : Error::Kind::Io;
+  return {kind, "joblog " + path_ + ": " + what + ": " + std::strerror(code)};
+}
+
+}  // namespace sink

@@ -1,0 +1,50 @@
+// The file of --joblog, in GNU parallel's format (20221122), one line a finished job in the order of completion. It is a projection of results.db and
+// never the truth: whatever is wrong with it is mended from there.
+//
+// The shell adds the rows of a batch, calls flush(), puts the mark it returns into the same batch of the ResultLog and commits that. So the file may be
+// ahead of the log by one batch, never behind it, and what a crash leaves too much is cut off at the next start.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "base/result.h"
+#include "io/unique_fd.h"
+#include "sink/result_log.h"
+
+namespace sink {
+
+// The line of `row`, with its newline. Where pushmill knows more than the format can say:
+// - Host is ":" for a worker on `local_host` or on an unknown host. Receive is the length of stdout, Send always 0.
+// - a job killed by a signal has Exitval 0; one that ran into its time limit -1, or its own status if it still exited with one;
+// - a lost or cancelled job has -1 and 9: killed, and not by itself;
+// - a job that failed though its command did not (say, its output was too large) has 255, so that it never reads as a success.
+std::string joblog_line(const Row& row, const std::string& local_host);
+
+class Joblog {
+ public:
+  // A file that is what `log` last said of it is cut back to that mark; any other, also an empty or a lost one, is overwritten. Then
+  // the lines of all rows behind the mark are written. A pipe or a device just gets the header and those lines.
+  static base::Result<Joblog> open(const std::string& path, const std::string& local_host, ResultLog& log);
+
+  void add(const Row& row);
+  // Writes what was added and returns the mark that covers it. Kind Full: nothing is forgotten, and the caller may call again later.
+  base::Result<JoblogMark> flush();
+
+ private:
+  Joblog(std::string path, std::string local_host) : path_(std::move(path)), local_host_(std::move(local_host)) {}
+  base::Status open_file();
+  bool is_ours(const JoblogMark& mark, ResultLog& log) const;
+  base::Status cut(std::uint64_t offset);
+  base::Status replay(ResultLog& log);
+  base::Error error(const char* what, int code) const;
+
+  std::string path_;
+  std::string local_host_;
+  io::UniqueFd fd_;
+  bool is_regular_ = false;
+  std::string pending_;  // not yet written
+  JoblogMark mark_;      // the end of what was written, and the last row added
+};
+
+}  // namespace sink

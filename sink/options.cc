@@ -1,0 +1,23 @@
+#include "sink/options.h"
+
+#include <CLI/CLI.hpp>
+
+namespace sink {
+
+std::optional<cli::Leave> parse(const std::vector<std::string>& arguments, Options& options) {
+  CLI::App app("Logs the results of a run, writes the jobs' outputs and sends lost jobs out again.", "sink");
+  cli::set_usage(app, "sink --listen ENDPOINT... --run-dir DIR [OPTIONS]");
+  app.footer("The outputs of the jobs go to standard output and standard error, job by job. Everything else is in DIR/results.db.");
+  app.add_option("--listen", options.listen, "where to listen: tcp://ADDRESS:PORT or ipc://PATH; may be given several times")
+      ->required()->type_name("ENDPOINT")->expected(1, 64)->allow_extra_args(true);
+  app.add_option("--run-dir", options.run_directory, "directory of the run, the same as the ventilator's")->required()->type_name("DIR");
+  app.add_option("--joblog", options.joblog, "also write a log in GNU parallel's format")->type_name("FILE");
+  app.add_flag("-k,--keep-order", options.keep_order, "write outputs in the order of the input");
+  app.add_option("--durability", options.durability, "power: survives power loss; process: survives kill -9 only, faster")
+      ->transform(CLI::CheckedTransformer(std::map<std::string, io::Durability>{{"power", io::Durability::Power}, {"process", io::Durability::Process}}))
+      ->default_str("power");
+  app.add_flag("--insecure", options.insecure, "allow tcp:// endpoints, through which others could run commands as you");
+  return cli::parse(app, arguments, nullptr);
+}
+
+}  // namespace sink

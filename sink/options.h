@@ -1,0 +1,23 @@
+// The command line of the sink program.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cli/options.h"
+#include "io/database.h"
+
+namespace sink {
+
+struct Options {
+  std::vector<std::string> listen;
+  std::string run_directory, joblog;
+  bool keep_order = false;
+  io::Durability durability = io::Durability::Power;
+  bool insecure = false;
+};
+
+std::optional<cli::Leave> parse(const std::vector<std::string>& arguments, Options& options);
+
+}  // namespace sink

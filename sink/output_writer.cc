@@ -1,0 +1,358 @@
+#include "sink/output_writer.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sys/eventfd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <bitset>
+#include <cerrno>
+#include <climits>
+#include <csignal>
+#include <cstring>
+#include <deque>
+#include <map>
+#include <system_error>
+#include <tuple>
+#include <unordered_map>
+#include <utility>
+
+namespace sink {
+
+using base::Error;
+using base::Status;
+
+namespace {
+
+constexpr std::size_t kBuffer = 64u << 10;  // bytes gathered for one write
+constexpr std::size_t kBatch = 1024;        // jobs taken under one lock
+
+}  // namespace
+
+struct Emission {
+  enum class Kind : std::uint8_t { Held, Fetch, Silent };  // outputs here, in results.db, none
+  base::JobId job = 0;
+  std::uint64_t mark = 0;  // of emission, when this job is out
+  Kind kind = Kind::Silent;
+  std::string out, err;
+  // What it takes in memory while it waits, roughly: a million outputs of three bytes are more than three megabytes.
+  std::size_t bytes() const { return out.size() + err.size() + 128; }
+};
+
+class Backlog {
+ public:
+  virtual ~Backlog() = default;
+  // Returns whether it keeps the outputs; if not, it will say Fetch.
+  virtual bool add(std::uint64_t seq, Emission emission) = 0;
+  // Appends up to `most` jobs whose turn it is.
+  virtual void take(std::size_t most, std::vector<Emission>& batch) = 0;
+
+  // The jobs whose turn it is were not remembered: those with after < seq <= until are wanted, for refill().
+  struct Range {
+    std::uint64_t after = 0, until = 0;
+  };
+  virtual std::optional<Range> wanted() const { return std::nullopt; }
+  virtual void refill(const Range&, const std::vector<Finished>&) {}
+};
+
+namespace {
+
+class CompletionBacklog : public Backlog {
+ public:
+  // The rows behind `mark` up to `last` are there and have not been added.
+  CompletionBacklog(std::uint64_t mark, std::uint64_t last, std::size_t remembered)
+      : remembered_(remembered), covered_(mark), last_(std::max(mark, last)) {}
+
+  bool add(std::uint64_t seq, Emission emission) override {
+    last_ = seq;
+    if (covered_ + 1 != seq || queue_.size() >= remembered_) return false;  // behind: every row since `covered_` comes by refill()
+    covered_ = seq;
+    queue_.push_back({emission.job, seq, emission.kind});
+    if (emission.kind != Emission::Kind::Held) return false;
+    held_.emplace_back(std::move(emission.out), std::move(emission.err));
+    return true;
+  }
+
+  void take(std::size_t most, std::vector<Emission>& batch) override {
+    for (; most > 0 && !queue_.empty(); --most, queue_.pop_front()) {
+      const Waiting& next = queue_.front();
+      batch.push_back({next.job, next.seq, next.kind, {}, {}});
+      if (next.kind != Emission::Kind::Held) continue;
+      std::tie(batch.back().out, batch.back().err) = std::move(held_.front());
+      held_.pop_front();
+    }
+  }
+
+  std::optional<Range> wanted() const override {
+    if (!queue_.empty() || covered_ == last_) return std::nullopt;
+    return Range{covered_, std::min<std::uint64_t>(last_, covered_ + remembered_)};
+  }
+  void refill(const Range& range, const std::vector<Finished>& rows) override {
+    for (const Finished& row : rows) queue_.push_back({row.job, row.seq, row.silent ? Emission::Kind::Silent : Emission::Kind::Fetch});
+    covered_ = range.until;
+  }
+
+ private:
+  struct Waiting {
+    base::JobId job;
+    std::uint64_t seq;
+    Emission::Kind kind;
+  };
+  const std::size_t remembered_;
+  std::deque<Waiting> queue_;
+  std::deque<std::pair<std::string, std::string>> held_;  // the outputs of those that say so, in the same order
+  std::uint64_t covered_;                                 // all rows up to here are in the queue or have been taken
+  std::uint64_t last_;                                    // the newest row
+};
+
+class JobBacklog : public Backlog {
+ public:
+  explicit JobBacklog(base::JobId next) : next_(next) {}
+
+  bool add(std::uint64_t, Emission emission) override {
+    if (emission.job < next_) return false;
+    if (emission.kind == Emission::Kind::Held) return held_.emplace(emission.job, std::move(emission)).second;
+    Chunk& chunk = chunks_[emission.job / kChunk];
+    chunk.finished.set(emission.job % kChunk);
+    chunk.silent.set(emission.job % kChunk, emission.kind == Emission::Kind::Silent);
+    return false;
+  }
+
+  void take(std::size_t most, std::vector<Emission>& batch) override {
+    for (; most > 0; --most) {
+      if (const auto held = held_.find(next_); held != held_.end()) {
+        batch.push_back(std::move(held->second));
+        held_.erase(held);
+      } else {
+        const auto chunk = chunks_.find(next_ / kChunk);
+        if (chunk == chunks_.end() || !chunk->second.finished[next_ % kChunk]) return;
+        const bool silent = chunk->second.silent[next_ % kChunk];
+        batch.push_back({next_, next_, silent ? Emission::Kind::Silent : Emission::Kind::Fetch, {}, {}});
+      }
+      if (++next_ % kChunk == 0) chunks_.erase(next_ / kChunk - 1);
+    }
+  }
+
+ private:
+  static constexpr std::size_t kChunk = 4096;
+  struct Chunk {
+    std::bitset<kChunk> finished, silent;
+  };
+  base::JobId next_;
+  std::unordered_map<base::JobId, Emission> held_;
+  std::map<std::uint64_t, Chunk> chunks_;  // of the jobs that wait without their outputs
+};
+
+bool is_file(int fd) {
+  struct stat status {};
+  return ::fstat(fd, &status) == 0 && (S_ISREG(status.st_mode) || S_ISBLK(status.st_mode));
+}
+
+void signal_eventfd(int fd) {
+  const std::uint64_t one = 1;
+  // It fails only when the counter is full, and then it is readable anyway.
+  [[maybe_unused]] const ssize_t n = ::write(fd, &one, sizeof one);
+}
+
+}  // namespace
+
+base::Result<std::unique_ptr<OutputWriter>> OutputWriter::open(ResultLog& log, Order order, std::uint64_t mark, int out, int err, Limits limits) {
+  std::unique_ptr<OutputWriter> writer(new OutputWriter(log, order, mark, out, err, limits));
+  if (!writer->wake_fd_ || !writer->stop_fd_) return Error{Error::Kind::Io, std::string("cannot create an eventfd: ") + std::strerror(errno)};
+  if (auto resumed = writer->resume(mark); !resumed) return resumed.error();
+  if (auto started = writer->start(); !started) return started.error();
+  return writer;
+}
+
+OutputWriter::OutputWriter(ResultLog& log, Order order, std::uint64_t mark, int out, int err, Limits limits)
+    : log_(log),
+      order_(order),
+      limits_(limits),
+      out_{out, is_file(out), "standard output"},
+      err_{err, is_file(err), "standard error"},
+      wake_fd_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
+      stop_fd_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
+      emitted_(mark),
+      mark_(mark) {}
+
+OutputWriter::~OutputWriter() { stop(); }
+
+Status OutputWriter::resume(std::uint64_t mark) {
+  if (order_ == Order::Completion) {
+    backlog_ = std::make_unique<CompletionBacklog>(mark, log_.recovered().last_seq, limits_.remembered);
+    return base::ok();
+  }
+  backlog_ = std::make_unique<JobBacklog>(mark + 1);
+  return log_.for_each_finished(
+      [&](const Finished& row) {
+        backlog_->add(row.seq, {row.job, row.job, row.silent ? Emission::Kind::Silent : Emission::Kind::Fetch, {}, {}});
+      },
+      mark);
+}
+
+Status OutputWriter::start() {
+  // Signals are for the loop; the thread inherits the mask.
+  sigset_t all, before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  Status started = base::ok();
+  try {
+    thread_ = std::thread([this] { work(); });
+  } catch (const std::system_error& error) {
+    started = Error{Error::Kind::Io, std::string("cannot start the output thread: ") + error.what()};
+  }
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  return started;
+}
+
+void OutputWriter::add(base::JobId job, std::uint64_t seq, std::string out, std::string err) {
+  Emission emission{job, order_ == Order::Job ? job : seq, Emission::Kind::Silent, std::move(out), std::move(err)};
+  const std::size_t bytes = emission.bytes();
+  const bool is_silent = emission.out.empty() && emission.err.empty();
+  bool wakes = false;
+  {
+    const std::lock_guard lock(mutex_);
+    if (failure_) return;
+    if (!is_silent) emission.kind = held_bytes_ + bytes <= limits_.held_bytes ? Emission::Kind::Held : Emission::Kind::Fetch;
+    if (backlog_->add(seq, std::move(emission))) held_bytes_.fetch_add(bytes, std::memory_order_relaxed);
+    wakes = std::exchange(is_waiting_, false);
+  }
+  if (wakes) changed_.notify_one();
+}
+
+std::optional<OutputWriter::Failure> OutputWriter::failed() const {
+  const std::lock_guard lock(mutex_);
+  return failure_;
+}
+
+void OutputWriter::clear_wake() {
+  std::uint64_t count;
+  [[maybe_unused]] const ssize_t n = ::read(wake_fd_.get(), &count, sizeof count);
+}
+
+void OutputWriter::stop() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  changed_.notify_one();
+  signal_eventfd(stop_fd_.get());
+  if (thread_.joinable()) thread_.join();
+}
+
+void OutputWriter::work() {
+  std::vector<Emission> batch;
+  buffer_.reserve(kBuffer);
+  while (take(batch)) {
+    for (Emission& emission : batch)
+      if (!emit(emission)) return;
+    batch.clear();
+  }
+}
+
+// Waits for jobs whose turn it is; false: stop. Before it waits, everything emitted so far is flushed.
+bool OutputWriter::take(std::vector<Emission>& batch) {
+  std::unique_lock lock(mutex_);
+  for (;;) {
+    if (stopping_) return false;
+    backlog_->take(kBatch, batch);
+    if (!batch.empty()) return true;
+    if (emitted_ != mark_ || !buffer_.empty()) {
+      lock.unlock();
+      if (!flush()) return false;
+      lock.lock();
+    } else if (backlog_->wanted()) {
+      if (!refill(lock)) return false;
+    } else {
+      is_waiting_ = true;
+      changed_.wait(lock, [&] { return stopping_ || !is_waiting_; });
+    }
+  }
+}
+
+// Reads without the lock: this may take long, and add() must not wait for it.
+bool OutputWriter::refill(std::unique_lock<std::mutex>& lock) {
+  const Backlog::Range range = *backlog_->wanted();
+  lock.unlock();
+  const auto rows = log_.finished_between(range.after, range.until);
+  if (!rows) fail({false, rows.error().message});
+  lock.lock();
+  if (rows) backlog_->refill(range, *rows);
+  return static_cast<bool>(rows);
+}
+
+bool OutputWriter::emit(Emission& emission) {
+  if (emission.kind == Emission::Kind::Fetch) {
+    auto row = log_.row(emission.job);
+    if (!row) {
+      fail({false, row.error().message});
+      return false;
+    }
+    if (!append(out_, row->result.out) || !append(err_, row->result.err)) return false;
+  } else if (emission.kind == Emission::Kind::Held) {
+    if (!append(out_, emission.out) || !append(err_, emission.err)) return false;
+    held_bytes_.fetch_sub(emission.bytes(), std::memory_order_relaxed);
+  }
+  mark_ = emission.mark;
+  return true;
+}
+
+// One buffer for both streams: what was asked for first is written first, also where both are the same terminal or file.
+bool OutputWriter::append(const Stream& stream, std::string_view bytes) {
+  if (bytes.empty()) return true;
+  if (buffered_ != &stream || buffer_.size() + bytes.size() > kBuffer) {
+    if (!flush()) return false;
+    buffered_ = &stream;
+  }
+  if (bytes.size() > kBuffer) return write_all(stream, bytes);
+  buffer_ += bytes;
+  return true;
+}
+
+bool OutputWriter::flush() {
+  if (!buffer_.empty() && !write_all(*buffered_, buffer_)) return false;
+  buffer_.clear();
+  publish();
+  return true;
+}
+
+bool OutputWriter::write_all(const Stream& stream, std::string_view bytes) {
+  while (!bytes.empty()) {
+    if (!stream.is_file && !wait_for_room(stream)) return false;
+    if (stopping_) return false;
+    const ssize_t n = ::write(stream.fd, bytes.data(), stream.is_file ? bytes.size() : std::min<std::size_t>(bytes.size(), PIPE_BUF));
+    if (n >= 0) {
+      bytes.remove_prefix(static_cast<std::size_t>(n));
+    } else if (errno != EINTR && errno != EAGAIN) {  // EAGAIN: somebody else made it non-blocking
+      fail({errno == EPIPE, std::string("cannot write to ") + stream.name + ": " + std::strerror(errno)});
+      return false;
+    }
+  }
+  return true;
+}
+
+bool OutputWriter::wait_for_room(const Stream& stream) {
+  pollfd polled[] = {{stream.fd, POLLOUT, 0}, {stop_fd_.get(), POLLIN, 0}};
+  while (::poll(polled, 2, -1) < 0 && errno == EINTR) {
+  }
+  return polled[1].revents == 0;  // a reader that has gone away is for write() to tell
+}
+
+void OutputWriter::publish() {
+  if (emitted_ == mark_) return;
+  emitted_.store(mark_, std::memory_order_release);
+  signal_eventfd(wake_fd_.get());
+}
+
+void OutputWriter::fail(Failure failure) {
+  {
+    const std::lock_guard lock(mutex_);
+    failure_ = std::move(failure);
+  }
+  signal_eventfd(wake_fd_.get());
+}
+
+}  // namespace sink

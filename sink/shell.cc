@@ -1,0 +1,307 @@
+#include "sink/shell.h"
+
+#include <poll.h>
+#include <unistd.h>
+
+#include <utility>
+
+#include "cli/exit_status.h"
+#include "io/clock.h"
+#include "io/end_mark.h"
+#include "wire/codec.h"
+#include "wire/limits.h"
+
+namespace sink {
+
+namespace {
+enum Tag : io::Reactor::Tag { kMessages, kStop, kWriter, kFeedback, kRefusal };
+constexpr int kFramesPerTurn = 256;
+constexpr base::Duration kLinger{500'000};
+constexpr base::Duration kWord{5'000'000};           // between two lines that say what is waited for
+constexpr base::Duration kRefusalEvery{1'000'000};   // workers of other runs are told off so often, whatever they send
+
+std::string host_name() {
+  char name[256] = {};
+  return ::gethostname(name, sizeof name - 1) == 0 ? name : "localhost";
+}
+}  // namespace
+
+Shell::Shell(io::Context& context, ShellConfig config, const cli::Log& log, base::Counts& counts)
+    : context_(context), config_(std::move(config)), log_(log), counts_(counts), host_(host_name()) {}
+
+Shell::~Shell() = default;
+
+base::Result<std::optional<int>> Shell::open() {
+  auto lock = io::Lock::take(config_.run_directory, io::Lock::kSink, "sink");
+  if (!lock) return lock.error();
+  lock_.emplace(std::move(*lock));
+  auto results = ResultLog::open(config_.run_directory, config_.durability, io::is_network_filesystem(config_.run_directory));
+  if (!results) return results.error();
+  results_ = std::move(*results);
+  run_ = results_->recovered().run;
+  if (auto recovered = recover(); !recovered) return recovered.error();
+
+  if (results_->recovered().ended) {
+    // Over, unless a ventilator is there that may not know: then END is said again.
+    const auto ventilator = io::Lock::take(config_.run_directory, io::Lock::kVentilator, "sink");
+    if (ventilator) return std::optional<int>(results_->recovered().ended->exit_status);
+  }
+  auto pull = io::Pull::create(context_, wire::kMaxSocketMessage);
+  if (!pull) return pull.error();
+  pull_.emplace(std::move(*pull));
+  for (const std::string& endpoint : config_.listen) {
+    auto bound = pull_->bind(endpoint);
+    if (!bound) return bound.error();
+    endpoints_.push_back(*bound);
+  }
+  return std::optional<int>();
+}
+
+// What results.db knows goes to the core, to the joblog and to the writer.
+base::Status Shell::recover() {
+  const Recovered& known = results_->recovered();
+  const Emitted emitted = known.emitted.value_or(Emitted{config_.order, 0});
+  if (emitted.order != config_.order && emitted.mark > 0) {
+    return base::Error{base::Error::Kind::Conflict, "outputs of this run have been written in another order (--keep-order): go on in the same one"};
+  }
+  CoreRecovery recovery{known.epoch, known.policy, emitted.mark, std::nullopt};
+  if (known.ended) recovery.ended = LogEnded{known.ended->total, known.ended->failed, known.ended->cut};
+  core_.emplace(recovery);
+  auto done = results_->for_each_finished([this](const Finished& finished) { core_->recover_finished(finished.job, finished.failed); });
+  if (!done) return done;
+  done = results_->for_each_ended([this](base::Attempt attempt, base::Outcome outcome, bool counted, bool alone) {
+    core_->recover_ended({attempt, outcome, counted, alone});
+  });
+  if (!done) return done;
+  if (!config_.joblog.empty()) {
+    auto joblog = Joblog::open(config_.joblog, host_, *results_);
+    if (!joblog) return joblog.error();
+    joblog_.emplace(std::move(*joblog));
+  }
+  auto writer = OutputWriter::open(*results_, config_.order, emitted.mark, config_.out, config_.err);
+  if (!writer) return writer.error();
+  writer_ = std::move(*writer);
+  counts_.finished = core_->progress().finished();
+  counts_.failed = core_->progress().failed();
+  return base::ok();
+}
+
+// ---- the loop
+
+base::Result<std::optional<int>> Shell::run() {
+  reactor_.watch(*pull_, kMessages);
+  reactor_.watch(writer_->fd(), POLLIN, kWriter);
+  if (config_.stop_fd >= 0) reactor_.watch(config_.stop_fd, POLLIN, kStop);
+  next_word_ = io::now() + base::Duration(3'000'000);
+  while (!has_exited_ && !failure_) {
+    bool stop = false;
+    for (io::Reactor::Tag tag : reactor_.wait(is_drained_ ? core_->next_deadline() : base::TimePoint{})) {
+      if (tag == kStop) stop = true;
+      else if (tag == kWriter) look_at_writer();
+      else if (tag == kFeedback) {
+        feedback_->flush();
+        if (!feedback_->is_connecting()) reactor_.unwatch(kFeedback);
+      } else if (tag == kRefusal) {
+        refusal_->flush();
+        close_refusal();
+      }
+    }
+    receive();
+    if (std::exchange(is_feedback_broken_, false)) feed(FeedbackBroken{});
+    if (stop && is_drained_) {
+      feed(Stop{});
+      has_exited_ = true;
+    }
+    feed(Turn{is_drained_});
+    counts_.finished = core_->progress().finished();
+    counts_.failed = core_->progress().failed();
+    if (io::now() >= next_word_) say_what_is_waited_for();
+  }
+  reactor_.unwatch(kMessages);
+  if (reactor_.is_watching(kFeedback)) reactor_.unwatch(kFeedback);
+  close_refusal();
+  writer_->stop();
+  if (feedback_) feedback_->close(kLinger);
+  pull_->close(base::Duration::zero());
+  if (failure_) return *failure_;
+  if (output_failure_ && exit_status_) return *output_failure_;
+  return exit_status_;
+}
+
+void Shell::receive() {
+  int frames = 0;
+  while (frames < kFramesPerTurn && !failure_ && pull_->receive(received_)) {
+    ++frames;
+    receive(received_.bytes());
+  }
+  is_drained_ = frames < kFramesPerTurn;
+}
+
+void Shell::receive(std::string_view frame) {
+  auto message = wire::decode_to_sink(frame, run_);
+  if (!message) {
+    if (message.error().kind == base::Error::Kind::Conflict) refuse_foreign(frame);
+    log_.debug("dropped a frame: " + message.error().message);
+    return;
+  }
+  if (run_.is_zero()) {
+    // The run is whose ventilator opens it first; until then only workers without a run are listened to.
+    if (std::holds_alternative<wire::Open>(message->message) && !message->run.is_zero()) {
+      run_ = message->run;
+      results_->run(run_);
+      if (!insist([this] { return results_->commit(); })) return;
+    } else if (!message->run.is_zero() || !std::holds_alternative<wire::State>(message->message)) {
+      return;
+    }
+  }
+  std::visit([this](auto&& m) { feed(Event(std::move(m))); }, std::move(message->message));
+}
+
+// A worker of another run hears that its sink is elsewhere, on a lane that is thrown away.
+void Shell::refuse_foreign(std::string_view frame) {
+  const auto now = io::now();
+  if (now < next_refusal_) return;
+  const auto message = wire::decode_to_sink(frame, base::RunId{});
+  if (!message || !std::holds_alternative<wire::State>(message->message)) return;
+  next_refusal_ = now + kRefusalEvery;
+  const wire::State& state = std::get<wire::State>(message->message);
+  close_refusal();
+  auto lane = io::Lane::open(context_, state.endpoint);
+  if (!lane) return;
+  refusal_.emplace(std::move(*lane));
+  reactor_.watch(*refusal_, kRefusal);
+  wire::encode(run_, wire::Refused{state.worker, "this sink serves run " + run_.short_hex() + ", not " + message->run.short_hex()}, frame_);
+  refusal_->send(frame_);
+  log_.warning("a worker of another run (" + message->run.short_hex() + ") reports here; refused");
+}
+
+void Shell::close_refusal() {
+  if (!refusal_) return;
+  reactor_.unwatch(kRefusal);
+  refusal_->close(kLinger);
+  refusal_.reset();
+}
+
+void Shell::feed(Event&& event) {
+  core_->on(std::move(event), io::now(), effects_);
+#ifdef PUSHMILL_CHECK_INVARIANTS
+  core_->check_invariants();
+#endif
+  carry_out(effects_);
+}
+
+void Shell::carry_out(Effects& effects) {
+  for (Effect& effect : effects) {
+    if (failure_) break;
+    std::visit([this](auto& e) { carry_out(e); }, effect);
+  }
+  effects.clear();
+}
+
+void Shell::look_at_writer() {
+  writer_->clear_wake();
+  if (const auto failed = writer_->failed(); failed && !output_failure_) {
+    is_reader_gone_ = failed->reader_gone;
+    if (!failed->reader_gone) log_.error(failed->message);
+    output_failure_ = base::Error{base::Error::Kind::Io, failed->message};
+    if (failed->reader_gone) output_failure_.reset();
+  }
+  // Outputs that nobody takes hold nothing up: they are in results.db.
+  feed(OutputsEmitted{writer_->failed() ? ~0ull : writer_->emitted()});
+}
+
+void Shell::say_what_is_waited_for() {
+  next_word_ = io::now() + kWord;
+  if (!core_->has_heard_ventilator()) {
+    log_.info("waiting for the ventilator: start it with --sink " + endpoints_.front() + " --run-dir " + config_.run_directory);
+  } else if (core_->workers() == 0 && !core_->has_ended()) {
+    log_.info("waiting for workers: start them with --sink " + endpoints_.front());
+  }
+}
+
+// ---- effects
+
+// Tries until it works; a full disk is said once and waited for, and meanwhile nothing else is done. Any other error ends the shell.
+template <typename Action>
+bool Shell::insist(Action action) {
+  bool said = false;
+  while (true) {
+    const base::Status done = action();
+    if (done) return true;
+    if (done.error().kind != base::Error::Kind::Full) {
+      failure_ = done.error();
+      return false;
+    }
+    if (!std::exchange(said, true)) log_.error(done.error().message + "; waiting for room");
+    pollfd stop{config_.stop_fd, POLLIN, 0};
+    if (::poll(&stop, 1, 1000) > 0) {
+      failure_ = done.error();
+      return false;
+    }
+  }
+}
+
+void Shell::carry_out(LogResult& effect) {
+  Row row{std::move(effect.result), effect.worker, std::move(effect.host), effect.ordinal};
+  if (joblog_) joblog_->add(row);
+  results_->finish(std::move(row));
+}
+
+void Shell::carry_out(LogAttempt& effect) {
+  results_->end_attempt(Row{std::move(effect.result), effect.worker, std::move(effect.host), effect.ordinal}, effect.counted, effect.alone);
+}
+
+void Shell::carry_out(const UncountLoss& effect) { results_->take_back(effect.attempt, !effect.revived); }
+
+void Shell::carry_out(const LogPolicy& effect) { results_->policy(effect.policy); }
+
+void Shell::carry_out(const LogEmitted& effect) { results_->emitted({config_.order, std::min<std::uint64_t>(effect.jobs, writer_->emitted())}); }
+
+void Shell::carry_out(const LogEnded& effect) {
+  exit_status_ = cli::exit_status(effect.failed, effect.cut);
+  results_->ended({*exit_status_, effect.total, effect.failed, effect.cut});
+}
+
+void Shell::carry_out(const Commit&) {
+  if (joblog_) {
+    const bool flushed = insist([this]() -> base::Status {
+      auto mark = joblog_->flush();
+      if (!mark) return mark.error();
+      results_->joblog(*mark);
+      return base::ok();
+    });
+    if (!flushed) return;
+  }
+  if (!insist([this] { return results_->commit(); })) return;
+  std::uint64_t seq = results_->first_committed_seq();
+  for (Row& row : results_->committed_rows()) writer_->add(row.result.attempt.job, seq++, std::move(row.result.out), std::move(row.result.err));
+}
+
+void Shell::carry_out(const OpenFeedback& effect) {
+  if (feedback_) {
+    if (reactor_.is_watching(kFeedback)) reactor_.unwatch(kFeedback);
+    feedback_->close(base::Duration::zero());
+    feedback_.reset();
+  }
+  auto lane = io::Lane::open(context_, effect.endpoint);
+  if (!lane) {
+    log_.warning("the ventilator: " + lane.error().message);
+    is_feedback_broken_ = true;
+    return;
+  }
+  feedback_.emplace(std::move(*lane));
+  reactor_.watch(*feedback_, kFeedback);
+}
+
+void Shell::carry_out(const SendToVentilator& effect) {
+  if (!feedback_) return;
+  wire::encode(run_, effect.message, frame_);
+  if (feedback_->send(frame_) == io::Sent::Gone) is_feedback_broken_ = true;
+}
+
+void Shell::carry_out(const Exit&) {
+  if (!exit_status_ && results_->recovered().ended) exit_status_ = results_->recovered().ended->exit_status;
+  has_exited_ = true;
+}
+
+}  // namespace sink

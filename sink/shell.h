@@ -1,0 +1,102 @@
+// The sink's loop: it hands messages to the core, collects rows, commits them, and only then sends what rests on them. Outputs leave through the writer's
+// thread, never here.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/counts.h"
+#include "cli/log.h"
+#include "io/reactor.h"
+#include "io/run_directory.h"
+#include "io/socket.h"
+#include "sink/core.h"
+#include "sink/joblog.h"
+#include "sink/output_writer.h"
+#include "sink/result_log.h"
+
+namespace sink {
+
+struct ShellConfig {
+  std::vector<std::string> listen;
+  std::string run_directory;  // open, ours
+  io::Durability durability = io::Durability::Power;
+  std::string joblog;         // path; empty: none
+  Order order = Order::Completion;
+  int out = 1, err = 2;
+  int stop_fd = -1;           // readable: commit what is there, and leave
+};
+
+class Shell {
+ public:
+  Shell(io::Context& context, ShellConfig config, const cli::Log& log, base::Counts& counts);
+  ~Shell();
+
+  // Opens the databases and binds. The value is the exit status of a run that has ended already and whose ventilator has left. Busy: another sink has the run.
+  base::Result<std::optional<int>> open();
+  // Runs until the run is complete (its exit status) or until told to stop (none). REQUIRES: open() returned no status.
+  base::Result<std::optional<int>> run();
+
+  const std::vector<std::string>& endpoints() const { return endpoints_; }
+  bool is_reader_gone() const { return is_reader_gone_; }  // nobody reads stdout any more. Any thread
+
+ private:
+  base::Status recover();
+  void receive();
+  void receive(std::string_view frame);
+  void refuse_foreign(std::string_view frame);
+  void close_refusal();
+  void feed(Event&& event);
+  void carry_out(Effects& effects);
+  void carry_out(LogResult& effect);
+  void carry_out(LogAttempt& effect);
+  void carry_out(const UncountLoss& effect);
+  void carry_out(const LogPolicy& effect);
+  void carry_out(const LogEmitted& effect);
+  void carry_out(const LogEnded& effect);
+  void carry_out(const Commit& effect);
+  void carry_out(const OpenFeedback& effect);
+  void carry_out(const SendToVentilator& effect);
+  void carry_out(const Exit& effect);
+  template <typename Action>
+  bool insist(Action action);
+  void look_at_writer();
+  void say_what_is_waited_for();
+
+  io::Context& context_;
+  ShellConfig config_;
+  const cli::Log& log_;
+  base::Counts& counts_;
+
+  std::optional<io::Lock> lock_;
+  std::unique_ptr<ResultLog> results_;
+  std::optional<Joblog> joblog_;
+  std::unique_ptr<OutputWriter> writer_;
+  std::string host_;
+
+  io::Reactor reactor_;
+  std::optional<io::Pull> pull_;
+  std::vector<std::string> endpoints_;
+  std::optional<io::Lane> feedback_;
+  std::optional<io::Lane> refusal_;  // to a worker of another run; thrown away once it has gone out
+  std::optional<Core> core_;
+  base::RunId run_;  // zero until the ventilator's first OPEN
+  Effects effects_;
+  io::Frame received_;
+  std::string frame_;
+  bool is_feedback_broken_ = false;
+  base::TimePoint next_word_{};
+  base::TimePoint next_refusal_{};
+  bool is_drained_ = true;
+  bool is_stopping_ = false;
+  bool has_exited_ = false;
+  std::atomic<bool> is_reader_gone_{false};
+  std::optional<int> exit_status_;
+  std::optional<base::Error> failure_;
+  std::optional<base::Error> output_failure_;
+};
+
+}  // namespace sink

@@ -1,0 +1,137 @@
+#include "ventilator/job_source.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <utility>
+
+#include "wire/limits.h"
+
+namespace ventilator {
+
+namespace {
+
+// Above a pipe's usual capacity; files gain nothing from more.
+constexpr std::size_t kChunk = 256u << 10;
+
+}  // namespace
+
+JobSource JobSource::stream(int fd, std::string text) {
+  JobSource source(std::move(text));
+  source.fd_ = fd;
+  struct stat status {};
+  source.always_ready_ = ::fstat(fd, &status) == 0 && S_ISREG(status.st_mode);
+  return source;
+}
+
+JobSource JobSource::standard_input(int fd) { return stream(fd, "standard input"); }
+
+base::Result<JobSource> JobSource::file(const std::string& path) {
+  if (path == "-") return standard_input();
+  io::UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY));
+  if (!file) {
+    const auto kind = errno == ENOENT ? base::Error::Kind::NotFound : base::Error::Kind::Io;
+    return base::Error{kind, "cannot open the input " + path + ": " + std::strerror(errno)};
+  }
+  struct stat status {};
+  if (::fstat(file.get(), &status) == 0 && S_ISDIR(status.st_mode))
+    return base::Error{base::Error::Kind::Usage, "cannot read the input " + path + ": " + std::strerror(EISDIR)};
+  // Absolute, so that a resumed run finds it from any directory.
+  std::error_code unknown;
+  const auto absolute = std::filesystem::absolute(path, unknown);
+  JobSource source = stream(file.get(), "file " + (unknown ? path : absolute.string()));
+  source.file_ = std::move(file);
+  return source;
+}
+
+JobSource JobSource::list(std::vector<std::string> records) {
+  JobSource source("arguments");
+  source.list_ = std::move(records);
+  return source;
+}
+
+int JobSource::fd() const {
+  const bool has_work = scanned_ < end_ || at_end_ || failed_;
+  return has_work || always_ready_ ? -1 : fd_;
+}
+
+JobSource::State JobSource::read(std::size_t max_records, std::size_t max_bytes, std::vector<std::string_view>& records) {
+  records.clear();
+  if (failed_) return State::Error;
+  if (fd_ < 0) {
+    std::size_t bytes = 0;
+    while (delivered_ < list_.size() && records.size() < max_records && add(list_[delivered_], max_bytes, bytes, records)) {}
+    if (failed_) return State::Error;
+    return records.empty() ? State::End : State::More;
+  }
+  // With something left to search fd() was -1 and nobody polled: reading now might block.
+  if (scanned_ == end_ && !at_end_ && !fill()) return State::Error;
+  split(max_records, max_bytes, records);
+  if (failed_) return State::Error;
+  return at_end_ && records.empty() ? State::End : State::More;
+}
+
+bool JobSource::fill() {
+  // Only the incomplete record is moved, and while it grows over many reads it lies at the front already: each byte moves at most once here.
+  if (begin_ > 0) {
+    std::memmove(buffer_.data(), buffer_.data() + begin_, end_ - begin_);
+    end_ -= begin_;
+    scanned_ -= begin_;
+    begin_ = 0;
+  }
+  if (buffer_.size() - end_ < kChunk) buffer_.resize(std::max(end_ + kChunk, 2 * buffer_.size()));
+  const ssize_t count = ::read(fd_, buffer_.data() + end_, kChunk);
+  if (count > 0) {
+    end_ += static_cast<std::size_t>(count);
+  } else if (count == 0) {
+    at_end_ = true;
+  } else if (errno != EINTR && errno != EAGAIN) {  // EAGAIN: whoever gave us the descriptor had set O_NONBLOCK
+    refuse(base::Error::Kind::Io, "cannot read the input (" + text_ + ") behind record " + std::to_string(delivered_) + ": " + std::strerror(errno));
+    return false;
+  }
+  return true;
+}
+
+void JobSource::split(std::size_t max_records, std::size_t max_bytes, std::vector<std::string_view>& records) {
+  std::size_t bytes = 0;
+  const std::string_view buffer = buffer_;
+  while (records.size() < max_records) {
+    const void* found = scanned_ < end_ ? std::memchr(buffer_.data() + scanned_, '\n', end_ - scanned_) : nullptr;
+    scanned_ = found != nullptr ? static_cast<std::size_t>(static_cast<const char*>(found) - buffer_.data()) : end_;
+    const bool complete = found != nullptr || (at_end_ && begin_ < end_);
+    if (!complete) {
+      // Refused before it is read to its end, which may never come.
+      if (records.empty() && end_ - begin_ > wire::kMaxJob) add(buffer.substr(begin_, end_ - begin_), max_bytes, bytes, records);
+      return;
+    }
+    if (!add(buffer.substr(begin_, scanned_ - begin_), max_bytes, bytes, records)) return;
+    begin_ = scanned_ = found != nullptr ? scanned_ + 1 : end_;
+  }
+}
+
+bool JobSource::add(std::string_view record, std::size_t max_bytes, std::size_t& bytes, std::vector<std::string_view>& records) {
+  if (!records.empty() && bytes + record.size() > max_bytes) return false;
+  if (record.size() > wire::kMaxJob) {
+    // Those before it are delivered first: the next read() comes back to it.
+    if (records.empty())
+      refuse(base::Error::Kind::Usage, "record " + std::to_string(delivered_ + 1) + " of the input (" + text_ + ") is longer than " +
+                                           std::to_string(wire::kMaxJob) + " bytes, the most a job may have");
+    return false;
+  }
+  bytes += record.size();
+  records.push_back(record);
+  ++delivered_;
+  return true;
+}
+
+void JobSource::refuse(base::Error::Kind kind, std::string message) {
+  failed_ = true;
+  error_ = {kind, std::move(message)};
+}
+
+}  // namespace ventilator

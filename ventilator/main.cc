@@ -1,0 +1,59 @@
+// The ventilator program.
+#include "cli/environment.h"
+#include "cli/exit_status.h"
+#include "io/endpoints.h"
+#include "io/signals.h"
+#include "ventilator/options.h"
+#include "ventilator/shell.h"
+
+namespace {
+
+base::Result<ventilator::JobSource> open_source(const ventilator::Options& options) {
+  if (options.input_file.empty()) return ventilator::JobSource::standard_input();
+  return ventilator::JobSource::file(options.input_file);
+}
+
+base::Result<int> run(const ventilator::Options& options) {
+  if (auto fine = io::check_endpoint(options.sink, io::EndpointUse::Connect, options.insecure); !fine) return fine.error();
+  if (!options.listen.empty()) {
+    if (auto fine = io::check_endpoint(options.listen, io::EndpointUse::Listen, options.insecure); !fine) return fine.error();
+  }
+  auto signals = io::Signals::block();
+  if (!signals) return signals.error();
+  auto listen = options.listen.empty() ? io::default_listen(options.sink) : base::Result<std::string>(options.listen);
+  if (!listen) return listen.error();
+  auto directory = io::open_run_directory(options.run_directory);
+  if (!directory) return directory.error();
+  auto source = open_source(options);
+  if (!source) return source.error();
+  auto context = io::Context::create(1, 65535);
+  if (!context) return context.error();
+
+  const ventilator::JobDefaults defaults{cli::calling_shell(), "", options.timeout};
+  ventilator::ShellConfig config;
+  config.sink_endpoint = options.sink;
+  config.listen = *listen;
+  config.run_directory = directory->path;
+  config.durability = options.durability;
+  config.policy = options.policy;
+  config.spool_bytes = options.spool_bytes;
+  config.stop_fd = signals->fd();
+  const cli::Log log("ventilator", cli::LogLevel::Info);
+  base::Counts counts;
+  auto job_template = options.call.empty() ? ventilator::Template::parse(options.words, defaults) : ventilator::Template::call(options.call, 1, defaults);
+  ventilator::Shell shell(*context, config, std::move(job_template), std::move(*source), log, counts);
+  auto ended = shell.open();
+  if (ended && !*ended) ended = shell.run();
+  if (!ended) return ended.error();
+  if (*ended) return **ended;
+  return cli::exit_status_of_signal(signals->next().value_or(SIGTERM));
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  ventilator::Options options;
+  if (auto leave = parse({argv + 1, argv + argc}, options)) return cli::leave(*leave, "ventilator");
+  const auto status = run(options);
+  return status ? *status : cli::fail(status.error(), "ventilator");
+}

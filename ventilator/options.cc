@@ -1,0 +1,34 @@
+#include "ventilator/options.h"
+
+#include <CLI/CLI.hpp>
+
+#include "cli/exit_status.h"
+
+namespace ventilator {
+
+std::optional<cli::Leave> parse(const std::vector<std::string>& arguments, Options& options) {
+  CLI::App app("Reads jobs and hands them to the workers of a run.", "ventilator");
+  cli::set_usage(app, "ventilator --sink ENDPOINT --run-dir DIR [OPTIONS] [COMMAND TEMPLATE] < LINES");
+  app.footer("Each line of the input is one argument: {} in the template stands for it, {#} for its number. Without a template each line is a command.");
+  app.add_option("--sink", options.sink, "where the sink listens: tcp://HOST:PORT or ipc://PATH")->required()->type_name("ENDPOINT");
+  app.add_option("--run-dir", options.run_directory, "directory of the run, the same as the sink's")->required()->type_name("DIR");
+  app.add_option("--listen", options.listen, "where to listen for the sink's feedback; default: a free port or path like the sink's")->type_name("ENDPOINT");
+  app.add_option("-a,--arg-file", options.input_file, "read the lines from FILE instead of standard input")->type_name("FILE");
+  app.add_option("--call", options.call, "call HANDLER with each line instead of running a command")->type_name("HANDLER");
+  cli::add_duration(app, "--timeout", options.timeout, "limit of one attempt");
+  cli::add_count(app, "--retries", options.policy.retries, 0, "run a failing job N times in all; 0: until it succeeds")->default_str("1");
+  cli::add_duration(app, "--heartbeat", options.policy.heartbeat, "between signs of life")->default_str("1s");
+  cli::add_duration(app, "--lease", options.policy.lease, "a worker silent for so long has lost its jobs")->default_str("10s");
+  cli::add_size(app, "--spool", options.spool_bytes, "bytes of jobs read ahead of the workers")->default_str("1G");
+  app.add_option("--durability", options.durability, "power: survives power loss; process: survives kill -9 only, faster")
+      ->transform(CLI::CheckedTransformer(std::map<std::string, io::Durability>{{"power", io::Durability::Power}, {"process", io::Durability::Process}}))
+      ->default_str("power");
+  app.add_flag("--insecure", options.insecure, "allow tcp:// endpoints, through which others could run commands as you");
+  if (auto leave = cli::parse(app, arguments, &options.words)) return leave;
+  if (!options.call.empty() && !options.words.empty()) return cli::Leave{cli::kExitUsage, "--call and a command template exclude each other\n"};
+  if (options.policy.lease < options.policy.heartbeat * 3) return cli::Leave{cli::kExitUsage, "--lease must be at least three times --heartbeat\n"};
+  if (options.policy.heartbeat < base::Duration(10'000)) return cli::Leave{cli::kExitUsage, "--heartbeat must be at least 10ms\n"};
+  return std::nullopt;
+}
+
+}  // namespace ventilator

@@ -1,0 +1,26 @@
+// The command line of the ventilator program.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cli/options.h"
+#include "io/database.h"
+#include "wire/messages.h"
+
+namespace ventilator {
+
+struct Options {
+  std::string sink, listen, run_directory, input_file, call;
+  std::vector<std::string> words;  // of the command template
+  wire::Policy policy;
+  base::Duration timeout{0};
+  std::uint64_t spool_bytes = 1ull << 30;
+  io::Durability durability = io::Durability::Power;
+  bool insecure = false;
+};
+
+std::optional<cli::Leave> parse(const std::vector<std::string>& arguments, Options& options);
+
+}  // namespace ventilator

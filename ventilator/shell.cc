@@ -1,0 +1,334 @@
+#include "ventilator/shell.h"
+
+#include <poll.h>
+
+#include <utility>
+
+#include "cli/exit_status.h"
+#include "io/clock.h"
+#include "io/end_mark.h"
+#include "io/endpoints.h"
+#include "io/entropy.h"
+#include "wire/codec.h"
+#include "wire/limits.h"
+
+namespace ventilator {
+
+namespace {
+enum Tag : io::Reactor::Tag { kFeedback, kStop, kDrain, kInput, kFirstLane = 16 };
+constexpr int kOutbox = 1 << 20;              // frames for an absent sink; beyond that a resync mends what is dropped
+constexpr int kFramesPerTurn = 256;
+constexpr std::size_t kRecordsPerTurn = 4096;
+constexpr std::size_t kBytesPerTurn = 1u << 20;
+constexpr base::Duration kLinger{500'000};
+constexpr base::Duration kWord{5'000'000};    // between two lines that say what is waited for
+}  // namespace
+
+Shell::Shell(io::Context& context, ShellConfig config, std::optional<Template> job_template, std::optional<JobSource> source, const cli::Log& log,
+             base::Counts& counts)
+    : context_(context), config_(std::move(config)), template_(std::move(job_template)), source_(std::move(source)), log_(log), counts_(counts) {}
+
+// ---- before the loop
+
+base::Result<std::optional<int>> Shell::open() {
+  auto lock = io::Lock::take(config_.run_directory, io::Lock::kVentilator, "ventilator");
+  if (!lock) return lock.error();
+  lock_.emplace(std::move(*lock));
+  auto spool = Spool::open(config_.run_directory, config_.durability, io::is_network_filesystem(config_.run_directory));
+  if (!spool) return spool.error();
+  spool_.emplace(std::move(*spool));
+  if (template_) {
+    if (auto fits = spool_->describe_run(template_->text(), source_ ? source_->text() : ""); !fits) return fits.error();
+  }
+  if (auto fits = match_input(); !fits) return fits.error();
+  if (spool_->summary().ended) return std::optional<int>(*spool_->summary().ended);
+  if (const auto mark = io::end_mark_of_sink(config_.run_directory)) {
+    if (auto committed = spool_->commit_ended(mark->exit_status); !committed) return committed.error();
+    return std::optional<int>(mark->exit_status);
+  }
+  counts_.accepted = spool_->summary().accepted;
+  return std::optional<int>();
+}
+
+// An input that is offered again must begin with the records accepted before. Nothing is dispatched until that is seen.
+base::Status Shell::match_input() {
+  const base::JobId accepted = spool_->summary().accepted;
+  base::JobId job = 0;
+  std::string spec;
+  while (source_ && !is_source_at_end_ && (job < accepted || (spool_->summary().end_of_input && !spool_->summary().cut))) {
+    if (const int fd = source_->fd(); fd >= 0) {
+      pollfd fds[2] = {{fd, POLLIN, 0}, {config_.stop_fd, POLLIN, 0}};
+      ::poll(fds, 2, -1);
+      if ((fds[1].revents & POLLIN) != 0) return base::ok();
+    }
+    const JobSource::State state = source_->read(kRecordsPerTurn, kBytesPerTurn, records_);
+    for (std::string_view record : records_) {
+      if (auto encoded = template_->encode(++job, record, spec); !encoded) {
+        is_source_at_end_ = true;
+        source_error_ = encoded.error().message;
+        break;
+      }
+      if (auto same = spool_->matches(job, spec); !same) return same.error();
+      if (job > accepted) surplus_.push_back(spec);
+    }
+    if (state == JobSource::State::Error) source_error_ = source_->error().message;
+    if (state != JobSource::State::More) is_source_at_end_ = true;
+  }
+  if (!is_source_at_end_ || job >= accepted) return base::ok();
+  if (job == 0) {  // nothing was offered: what was accepted is finished
+    source_.reset();
+    return base::ok();
+  }
+  return source_error_.empty() ? spool_->matches_end(job) : base::ok();
+}
+
+// ---- the loop
+
+base::Result<std::optional<int>> Shell::run() {
+  auto feedback = io::Pull::create(context_, wire::kMaxSocketMessage);
+  if (!feedback) return feedback.error();
+  feedback_.emplace(std::move(*feedback));
+  auto bound = feedback_->bind(config_.listen);
+  if (!bound) return bound.error();
+  auto reachable = io::reachable_endpoint(*bound, config_.sink_endpoint);
+  if (!reachable) return reachable.error();
+  auto uplink = io::Uplink::create(context_, config_.sink_endpoint, kOutbox);
+  if (!uplink) return uplink.error();
+  uplink_.emplace(std::move(*uplink));
+  downlink_.emplace(context_, reactor_, kFirstLane);
+  reactor_.watch(*feedback_, kFeedback);
+  if (config_.stop_fd >= 0) reactor_.watch(config_.stop_fd, POLLIN, kStop);
+  if (config_.drain_fd >= 0) reactor_.watch(config_.drain_fd, POLLIN, kDrain);
+
+  const Spool::Summary& summary = spool_->summary();
+  CoreConfig core;
+  core.feedback_endpoint = *reachable;
+  core.policy = config_.policy;
+  core.has_grace = !config_.is_embedded;
+  core.seed = io::random_seed();
+  core_.emplace(core, Recovered{summary.epoch, summary.horizon, summary.accepted, summary.end_of_input && !summary.cut, false});
+  if (!surplus_.empty()) append(surplus_);
+  counts_.is_input_ended = summary.end_of_input && !summary.cut;
+  if (!counts_.is_input_ended && !source_) {
+    end_input(true, summary.cut ? summary.cut_reason : "the run was interrupted while its input was read");
+  } else if (!counts_.is_input_ended && is_source_at_end_) {
+    end_input(!source_error_.empty(), source_error_);
+  }
+  next_word_ = io::now() + config_.policy.heartbeat * 3;
+
+  while (!has_exited_ && !failure_) {
+    const bool reads = may_read();
+    const int input_fd = reads ? source_->fd() : -1;
+    if (reactor_.is_watching(kInput) && input_fd < 0) reactor_.unwatch(kInput);
+    if (!reactor_.is_watching(kInput) && input_fd >= 0) reactor_.watch(input_fd, POLLIN, kInput);
+    const bool is_busy = (reads && input_fd < 0) || !broken_.empty();
+    bool input_ready = reads && input_fd < 0;
+    for (io::Reactor::Tag tag : reactor_.wait(is_busy ? base::TimePoint{} : core_->next_deadline())) {
+      if (tag == kInput) input_ready = true;
+      else if (tag == kStop) has_exited_ = true;
+      else if (tag == kDrain) is_stopping_ = true, reactor_.unwatch(kDrain), feed(Stop{});
+      else if (tag >= kFirstLane) downlink_->on_ready(tag);
+    }
+    for (const LaneBroken& event : std::exchange(broken_, {})) feed(event);
+    receive();
+    if (input_ready && may_read()) read_input();
+    feed(Turn{});
+    counts_.running = core_->jobs().assigned().size();
+    if (io::now() >= next_word_) say_what_is_waited_for();
+  }
+  reactor_.unwatch(kFeedback);
+  uplink_->close(kLinger);
+  downlink_->close_all(kLinger);
+  feedback_->close(base::Duration::zero());
+  if (failure_) return *failure_;
+  return exit_status_;
+}
+
+void Shell::receive() {
+  for (int i = 0; i < kFramesPerTurn && feedback_->receive(received_); ++i) {
+    auto message = wire::decode_to_ventilator(received_.bytes(), spool_->summary().run);
+    if (!message) {
+      log_.debug("dropped a frame: " + message.error().message);
+      continue;
+    }
+    std::visit([this](auto&& m) { feed(Event(std::move(m))); }, std::move(message->message));
+  }
+}
+
+void Shell::feed(const Event& event) {
+  core_->on(event, io::now(), effects_);
+#ifdef PUSHMILL_CHECK_INVARIANTS
+  core_->check_invariants();
+#endif
+  carry_out(effects_);
+}
+
+void Shell::carry_out(Effects& effects) {
+  // An effect may lead to new events, whose effects follow these.
+  Effects now = std::exchange(effects, {});
+  for (const Effect& effect : now) {
+    if (failure_) return;
+    std::visit([this](const auto& e) { carry_out(e); }, effect);
+  }
+  if (effects.empty()) {  // keep the memory for the next turn
+    now.clear();
+    effects = std::move(now);
+  }
+}
+
+void Shell::say_what_is_waited_for() {
+  next_word_ = io::now() + kWord;
+  if (!core_->has_heard_sink()) {
+    log_.info("waiting for the sink at " + config_.sink_endpoint);
+  } else if (core_->workers().size() == 0) {
+    log_.info("waiting for workers: start them with --sink " + config_.sink_endpoint);
+  }
+}
+
+// ---- input
+
+bool Shell::may_read() const {
+  return source_ && !is_source_at_end_ && !is_stopping_ && bytes_ahead_ < config_.spool_bytes;
+}
+
+void Shell::read_input() {
+  const JobSource::State state = source_->read(kRecordsPerTurn, kBytesPerTurn, records_);
+  std::vector<std::string> specs;
+  specs.reserve(records_.size());
+  base::JobId job = spool_->summary().accepted;
+  for (std::string_view record : records_) {
+    std::string spec;
+    if (auto encoded = template_->encode(++job, record, spec); !encoded) {
+      is_source_at_end_ = true;
+      source_error_ = encoded.error().message;
+      break;
+    }
+    specs.push_back(std::move(spec));
+  }
+  append(specs);
+  if (failure_) return;
+  if (state == JobSource::State::Error) source_error_ = source_->error().message;
+  if (state != JobSource::State::More) is_source_at_end_ = true;
+  if (!is_source_at_end_) return;
+  if (reactor_.is_watching(kInput)) reactor_.unwatch(kInput);
+  end_input(!source_error_.empty(), source_error_);
+}
+
+void Shell::append(std::vector<std::string>& specs) {
+  if (specs.empty()) return;
+  insist([&] { return spool_->append(specs); });
+  if (failure_) return;
+  for (const std::string& spec : specs) bytes_ahead_ += spec.size();
+  specs.clear();
+  counts_.accepted = spool_->summary().accepted;
+  feed(InputAccepted{spool_->summary().accepted});
+}
+
+void Shell::end_input(bool cut, const std::string& reason) {
+  insist([&] { return spool_->commit_end_of_input(cut, reason); });
+  if (failure_) return;
+  if (cut) log_.error("input cut at record " + std::to_string(spool_->summary().accepted + 1) + ": " + reason);
+  counts_.is_input_ended = true;
+  feed(InputEnded{cut});
+}
+
+// ---- effects
+
+template <typename Action>
+void Shell::insist(Action action) {
+  bool said = false;
+  while (true) {
+    const base::Status done = action();
+    if (done) return;
+    if (done.error().kind != base::Error::Kind::Full) {
+      failure_ = done.error();
+      return;
+    }
+    if (!std::exchange(said, true)) log_.error(done.error().message + "; waiting for room");
+    pollfd stop{config_.stop_fd, POLLIN, 0};
+    if (::poll(&stop, 1, 1000) > 0) {
+      failure_ = done.error();
+      return;
+    }
+  }
+}
+
+void Shell::carry_out(const SendToSink& effect) {
+  const auto* assign = std::get_if<wire::Assign>(&effect.message);
+  if (assign != nullptr && !assign->items.empty() && assign->items.front().alone) {
+    wire::Assign with_text = *assign;  // its loss may be what the log says of the job: the sink needs the words
+    for (wire::Assigned& item : with_text.items) {
+      if (auto text = spool_->spec_text(item.attempt.job)) item.command = std::move(*text);
+    }
+    wire::encode(spool_->summary().run, with_text, frame_);
+  } else {
+    wire::encode(spool_->summary().run, effect.message, frame_);
+  }
+  uplink_->send(frame_);  // one that finds no room is a gap, and a gap leads to a resync
+}
+
+void Shell::carry_out(const OpenLane& effect) {
+  if (auto opened = downlink_->open(effect.worker, effect.endpoint, effect.key); !opened) {
+    log_.warning("worker " + effect.worker.short_hex() + ": " + opened.error().message);
+    note_broken(effect.worker, effect.generation);
+  }
+}
+
+void Shell::carry_out(const CloseLane& effect) { downlink_->close(effect.worker); }
+
+void Shell::note_broken(const base::WorkerId& worker, const base::Generation& generation) {
+  for (const LaneBroken& known : broken_) {
+    if (known.worker == worker && known.generation == generation) return;
+  }
+  broken_.push_back({worker, generation});
+}
+
+void Shell::send_on_lane(const base::WorkerId& worker, const base::Generation& generation, const wire::ToWorker& message) {
+  wire::encode(spool_->summary().run, message, frame_);
+  if (downlink_->send(worker, frame_) == Downlink::Sent::Gone) note_broken(worker, generation);
+}
+
+void Shell::carry_out(const SendCtrl& effect) { send_on_lane(effect.message.worker, effect.message.generation, effect.message); }
+
+void Shell::carry_out(const SendJobs& effect) {
+  wire::Job job{effect.worker, effect.session, effect.generation, effect.limit, effect.first_seq, {}};
+  std::size_t bytes = 0;
+  const auto send = [&] {
+    const std::uint64_t next = job.first_seq + job.items.size();
+    wire::ToWorker message(std::move(job));
+    send_on_lane(effect.worker, effect.generation, message);
+    job = std::move(std::get<wire::Job>(message));
+    job.items.clear();
+    job.first_seq = next;
+    bytes = 0;
+  };
+  for (const base::Attempt& attempt : effect.attempts) {
+    auto spec = spool_->spec(attempt.job);
+    if (!spec) {
+      failure_ = spec.error();
+      return;
+    }
+    bytes_ahead_ -= std::min<std::uint64_t>(bytes_ahead_, spec->size());
+    if (!job.items.empty() && (bytes + spec->size() > wire::kBatchBytes || job.items.size() >= wire::kBatchItems)) send();
+    bytes += spec->size();
+    job.items.push_back({attempt, std::move(*spec)});
+  }
+  if (!job.items.empty()) send();
+}
+
+void Shell::carry_out(const RaiseHorizon& effect) {
+  insist([&] { return spool_->raise_horizon(effect.through); });
+}
+
+void Shell::carry_out(const CommitEnded& effect) {
+  exit_status_ = cli::exit_status(effect.failed, effect.cut);
+  insist([&] { return spool_->commit_ended(*exit_status_); });
+}
+
+void Shell::carry_out(const LookForEnd&) {
+  if (const auto mark = io::end_mark_of_sink(config_.run_directory)) feed(SinkHasEnded{mark->failed, mark->cut});
+}
+
+void Shell::carry_out(const Exit&) { has_exited_ = true; }
+
+}  // namespace ventilator

@@ -1,0 +1,104 @@
+// The ventilator's loop: it reads the input, spools it, hands messages to the core and carries out what the core wants, in order: commits, then sends.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <unordered_set>
+#include <vector>
+
+#include "base/counts.h"
+#include "cli/log.h"
+#include "io/reactor.h"
+#include "io/run_directory.h"
+#include "io/socket.h"
+#include "ventilator/core.h"
+#include "ventilator/downlink.h"
+#include "ventilator/job_source.h"
+#include "ventilator/spool.h"
+#include "ventilator/template.h"
+
+namespace ventilator {
+
+struct ShellConfig {
+  std::string sink_endpoint;
+  std::string listen;         // for the sink's feedback
+  std::string run_directory;  // open, ours
+  io::Durability durability = io::Durability::Power;
+  wire::Policy policy;
+  std::uint64_t spool_bytes = 1ull << 30;  // read ahead of dispatch
+  bool is_embedded = false;   // the workers live and die with this process
+  int stop_fd = -1;           // readable: hand out nothing more, and leave
+  int drain_fd = -1;          // readable: hand out nothing more, go on confirming; -1: there is none
+};
+
+class Shell {
+ public:
+  // `source`: none when an interrupted run is only to be finished.
+  Shell(io::Context& context, ShellConfig config, std::optional<Template> job_template, std::optional<JobSource> source, const cli::Log& log, base::Counts& counts);
+
+  // Opens the run directory's databases and sees whether template and input fit the run that is in them. The value is the exit status of a run that had
+  // ended already. Errors: Conflict when they do not fit, Busy when another ventilator has the run.
+  base::Result<std::optional<int>> open();
+  // Runs until the run is complete (its exit status) or until told to stop (none). REQUIRES: open() returned no status.
+  base::Result<std::optional<int>> run();
+
+  const std::string& cut_reason() const { return spool_->summary().cut_reason; }
+
+ private:
+  base::Status check_template();
+  base::Status match_input();
+  void end_input(bool cut, const std::string& reason);
+  bool may_read() const;
+  void read_input();
+  void append(std::vector<std::string>& specs);
+  void receive();
+  void feed(const Event& event);
+  void carry_out(Effects& effects);
+  void carry_out(const SendToSink& effect);
+  void carry_out(const OpenLane& effect);
+  void carry_out(const CloseLane& effect);
+  void carry_out(const SendJobs& effect);
+  void carry_out(const SendCtrl& effect);
+  void carry_out(const RaiseHorizon& effect);
+  void carry_out(const CommitEnded& effect);
+  void carry_out(const LookForEnd& effect);
+  void carry_out(const Exit& effect);
+  void send_on_lane(const base::WorkerId& worker, const base::Generation& generation, const wire::ToWorker& message);
+  void note_broken(const base::WorkerId& worker, const base::Generation& generation);
+  // Tries until it works; a full disk is said once and waited for. Any other error ends the shell.
+  template <typename Action>
+  void insist(Action action);
+  void say_what_is_waited_for();
+
+  io::Context& context_;
+  ShellConfig config_;
+  std::optional<Template> template_;
+  std::optional<JobSource> source_;
+  const cli::Log& log_;
+  base::Counts& counts_;
+
+  std::optional<io::Lock> lock_;
+  std::optional<Spool> spool_;
+  std::vector<std::string_view> records_;
+  std::vector<std::string> surplus_;   // specs read behind the accepted ones while the input was compared
+  bool is_source_at_end_ = false;
+  std::string source_error_;
+  std::uint64_t bytes_ahead_ = 0;      // spooled in this life and not dispatched
+
+  io::Reactor reactor_;
+  std::optional<io::Pull> feedback_;
+  std::optional<io::Uplink> uplink_;
+  std::optional<LaneDownlink> downlink_;
+  std::optional<Core> core_;
+  Effects effects_;
+  std::vector<LaneBroken> broken_;
+  io::Frame received_;
+  std::string frame_;
+  base::TimePoint next_word_{};
+  bool is_stopping_ = false;
+  bool has_exited_ = false;
+  std::optional<int> exit_status_;
+  std::optional<base::Error> failure_;
+};
+
+}  // namespace ventilator

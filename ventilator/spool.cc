@@ -1,0 +1,353 @@
+#include "ventilator/spool.h"
+
+#include <algorithm>
+#include <cstring>
+#include <iterator>
+#include <utility>
+
+#include "base/check.h"
+#include "base/job.h"
+#include "io/entropy.h"
+#include "wire/codec.h"
+
+namespace ventilator {
+
+using base::Error;
+using base::JobId;
+using base::Status;
+
+namespace {
+
+constexpr const char* kSchema =
+    "CREATE TABLE meta(key TEXT PRIMARY KEY, value) WITHOUT ROWID;"
+    "CREATE TABLE jobs(job INTEGER PRIMARY KEY, spec BLOB NOT NULL, hash INTEGER NOT NULL);";
+
+enum EndOfInput : std::int64_t { kOpen = 0, kWhole = 1, kCut = 2 };
+
+// One read of the file: enough to make its cost per job small, bounded in bytes because one job may have 8 MiB.
+constexpr int kAheadJobs = 256;
+constexpr std::size_t kAheadBytes = 1u << 20;
+
+// Longer texts are clipped in messages.
+constexpr std::size_t kShownBytes = 160;
+
+std::string path_in(const std::string& directory) { return directory + "/jobs.db"; }
+
+// `text` from byte `from` on, as it can stand in a message of one line.
+std::string shown(std::string_view text, std::size_t from = 0) {
+  std::string line = from > 0 ? "`..." : "`";
+  for (char c : text.substr(from, kShownBytes)) {
+    if (c == '\n') line += "\\n";
+    else line += static_cast<unsigned char>(c) < ' ' ? '?' : c;
+  }
+  return line += text.size() - from > kShownBytes ? "...`" : "`";
+}
+
+// Two texts that differ, where they differ.
+std::string now_and_was(std::string_view now, std::string_view was) {
+  const auto same = static_cast<std::size_t>(std::mismatch(now.begin(), now.end(), was.begin(), was.end()).first - now.begin());
+  const std::size_t from = same > kShownBytes / 2 ? same - kShownBytes / 4 : 0;
+  return shown(now, from) + ", was " + shown(was, from);
+}
+
+std::string shown_limit(base::Duration limit) { return limit.count() == 0 ? "none" : std::to_string(limit.count()) + " us"; }
+
+// The first thing in which two jobs differ, in words that follow "record N".
+std::string difference(const base::JobSpec& now, const base::JobSpec& was) {
+  const std::string now_text = wire::describe(now), was_text = wire::describe(was);
+  if (now_text != was_text) return "is now " + now_and_was(now_text, was_text);
+  if (now.time_limit != was.time_limit) return "has now the time limit " + shown_limit(now.time_limit) + ", had " + shown_limit(was.time_limit);
+  const auto* now_command = std::get_if<base::Command>(&now.work);
+  const auto* was_command = std::get_if<base::Command>(&was.work);
+  if (now_command != nullptr && was_command != nullptr) {
+    if (now_command->directory != was_command->directory)
+      return "runs now in directory " + shown(now_command->directory) + ", ran in " + shown(was_command->directory);
+    if (now_command->shell != was_command->shell) return "runs now in shell " + shown(now_command->shell) + ", ran in " + shown(was_command->shell);
+  }
+  return shown(now_text) + " is not the job of the same text that was accepted";
+}
+
+base::Result<Spool::Summary> read_summary(io::Database& database, const std::string& path) {
+  Spool::Summary summary;
+  auto meta = database.prepare("SELECT key, value FROM meta");
+  if (!meta) return meta.error();
+  for (;;) {
+    auto row = meta->step();
+    if (!row) return row.error();
+    if (!*row) break;
+    const std::string_view key = meta->text(0);
+    if (key == "run") {
+      const std::string_view id = meta->text(1);
+      if (id.size() != summary.run.bytes.size()) return Error{Error::Kind::Corrupt, path + ": the run id has " + std::to_string(id.size()) + " bytes"};
+      std::memcpy(summary.run.bytes.data(), id.data(), id.size());
+    } else if (key == "epoch") {
+      summary.epoch = static_cast<std::uint64_t>(meta->integer(1));
+    } else if (key == "horizon") {
+      summary.horizon = static_cast<JobId>(meta->integer(1));
+    } else if (key == "template") {
+      summary.template_text = std::string(meta->text(1));
+    } else if (key == "input") {
+      summary.input_text = meta->text(1);
+    } else if (key == "end_of_input") {
+      summary.end_of_input = meta->integer(1) != kOpen;
+      summary.cut = meta->integer(1) == kCut;
+    } else if (key == "cut_reason") {
+      summary.cut_reason = meta->text(1);
+    } else if (key == "ended") {
+      summary.ended = static_cast<int>(meta->integer(1));
+    }
+  }
+  auto jobs = database.prepare("SELECT max(job) FROM jobs");
+  if (!jobs) return jobs.error();
+  auto row = jobs->step();
+  if (!row) return row.error();
+  summary.accepted = *row ? static_cast<JobId>(jobs->integer(0)) : 0;
+  return summary;
+}
+
+}  // namespace
+
+std::uint64_t content_hash(std::string_view bytes) {
+  std::uint64_t hash = 0xcbf29ce484222325u;
+  for (unsigned char byte : bytes) hash = (hash ^ byte) * 0x100000001b3u;
+  return hash;
+}
+
+// ---- blocks
+
+void Spool::Block::add(std::string_view spec) {
+  bytes += spec;
+  ends.push_back(bytes.size());
+}
+
+std::string_view Spool::Block::spec(JobId job) const {
+  const std::size_t index = job - first;
+  const std::size_t begin = index == 0 ? 0 : ends[index - 1];
+  return std::string_view(bytes).substr(begin, ends[index] - begin);
+}
+
+std::size_t Spool::Block::memory() const { return sizeof *this + bytes.capacity() + ends.capacity() * sizeof ends[0]; }
+
+// ---- opening
+
+base::Result<Spool> Spool::open(const std::string& directory, io::Durability durability, bool exclusive, std::size_t cache_bytes) {
+  auto database = io::Database::open(path_in(directory), kSchemaVersion, kSchema, durability, exclusive);
+  if (!database) return database.error();
+  auto summary = read_summary(*database, path_in(directory));
+  if (!summary) return summary.error();
+  Spool spool(std::move(*database), cache_bytes);
+  spool.summary_ = std::move(*summary);
+  if (auto prepared = spool.prepare(); !prepared) return prepared.error();
+  if (auto begun = spool.begin_epoch(); !begun) return begun.error();
+  return spool;
+}
+
+base::Result<Spool::Summary> Spool::peek(const std::string& directory) {
+  const std::string path = path_in(directory);
+  auto database = io::Database::open_read_only(path, kSchemaVersion);
+  if (!database) return database.error();
+  auto summary = read_summary(*database, path);
+  if (summary && summary->run.is_zero()) return Error{Error::Kind::NotFound, path + ": no run was begun in it"};
+  return summary;
+}
+
+Status Spool::prepare() {
+  const auto prepare = [this](io::Statement& statement, std::string_view sql) -> Status {
+    auto prepared = database_.prepare(sql);
+    if (!prepared) return prepared.error();
+    statement = std::move(*prepared);
+    return base::ok();
+  };
+  auto status = prepare(put_, "INSERT INTO meta(key, value) VALUES(?1, ?2) ON CONFLICT(key) DO UPDATE SET value = excluded.value");
+  if (status) status = prepare(insert_, "INSERT INTO jobs(job, spec, hash) VALUES(?1, ?2, ?3)");
+  if (status) status = prepare(select_, "SELECT job, spec, hash FROM jobs WHERE job >= ?1 ORDER BY job LIMIT ?2");
+  return status;
+}
+
+Status Spool::begin_epoch() {
+  base::RunId run = summary_.run;
+  const std::uint64_t epoch = summary_.epoch + 1;
+  auto status = transaction([&]() -> Status {
+    if (run.is_zero()) {
+      run = io::new_run_id();
+      const std::string_view bytes(reinterpret_cast<const char*>(run.bytes.data()), run.bytes.size());
+      if (auto done = put_.bind_text(1, "run").bind_blob(2, bytes).run(); !done) return done;
+    }
+    return put("epoch", static_cast<std::int64_t>(epoch));
+  });
+  if (status) {
+    summary_.run = run;
+    summary_.epoch = epoch;
+  }
+  return status;
+}
+
+// ---- writing
+
+template <typename Body>
+Status Spool::transaction(Body body) {
+  auto status = database_.execute("BEGIN IMMEDIATE");
+  if (status) status = body();
+  if (status) status = database_.execute("COMMIT");
+  if (!status) (void)database_.rollback();  // one that fails too has nothing to add
+  return status;
+}
+
+Status Spool::put(std::string_view key, std::int64_t value) { return put_.bind_text(1, key).bind(2, value).run(); }
+
+Status Spool::put_text(std::string_view key, std::string_view value) { return put_.bind_text(1, key).bind_text(2, value).run(); }
+
+Status Spool::describe_run(const std::string& template_text, const std::string& input_text) {
+  if (summary_.template_text && *summary_.template_text != template_text)
+    return Error{Error::Kind::Conflict, "the template of this run is now " + now_and_was(template_text, *summary_.template_text)};
+  if (summary_.template_text && summary_.input_text == input_text) return base::ok();
+  auto status = transaction([&]() -> Status {
+    if (auto done = put_text("template", template_text); !done) return done;
+    return put_text("input", input_text);
+  });
+  if (status) {
+    summary_.template_text = template_text;
+    summary_.input_text = input_text;
+  }
+  return status;
+}
+
+Status Spool::append(std::span<const std::string> specs) {
+  CHECK_INVARIANT(!summary_.end_of_input || summary_.cut);
+  if (specs.empty()) return base::ok();
+  Block block;
+  block.first = summary_.accepted + 1;
+  std::size_t total = 0;
+  for (const std::string& spec : specs) total += spec.size();
+  block.bytes.reserve(total);
+  block.ends.reserve(specs.size());
+  auto status = transaction([&]() -> Status {
+    JobId job = summary_.accepted;
+    for (const std::string& spec : specs) {
+      const auto hash = static_cast<std::int64_t>(content_hash(spec));
+      if (auto done = insert_.bind(1, static_cast<std::int64_t>(++job)).bind_blob(2, spec).bind(3, hash).run(); !done) return done;
+      block.add(spec);
+    }
+    return base::ok();
+  });
+  if (!status) return status;
+  summary_.accepted += specs.size();
+  remember(std::move(block));
+  return status;
+}
+
+Status Spool::raise_horizon(JobId job) {
+  if (job <= summary_.horizon) return base::ok();
+  auto status = put("horizon", static_cast<std::int64_t>(job));
+  if (status) summary_.horizon = job;
+  return status;
+}
+
+Status Spool::commit_end_of_input(bool cut, const std::string& reason) {
+  auto status = transaction([&]() -> Status {
+    if (auto done = put("end_of_input", cut ? kCut : kWhole); !done) return done;
+    return put_text("cut_reason", reason);
+  });
+  if (status) {
+    summary_.end_of_input = true;
+    summary_.cut = cut;
+    summary_.cut_reason = reason;
+  }
+  return status;
+}
+
+Status Spool::commit_ended(int exit_status) {
+  auto status = put("ended", exit_status);
+  if (status) summary_.ended = exit_status;
+  return status;
+}
+
+// ---- reading
+
+void Spool::remember(Block block) {
+  fresh_memory_ += block.memory();
+  fresh_.push_back(std::move(block));
+  // The oldest go: they were dispatched, or dispatch lags so far behind that it reads from the file anyway.
+  while (!fresh_.empty() && fresh_memory_ > cache_bytes_) {
+    fresh_memory_ -= fresh_.front().memory();
+    fresh_.pop_front();
+  }
+}
+
+base::Result<std::string_view> Spool::find(JobId job) {
+  if (job == 0 || job > summary_.accepted) return Error{Error::Kind::NotFound, "there is no job " + std::to_string(job) + " in this run"};
+  if (!fresh_.empty() && job >= fresh_.front().first) {
+    const auto behind = std::upper_bound(fresh_.begin(), fresh_.end(), job, [](JobId wanted, const Block& block) { return wanted < block.first; });
+    return std::prev(behind)->spec(job);
+  }
+  if (!ahead_.holds(job))
+    if (auto read = read_ahead(job); !read) return read.error();
+  return ahead_.spec(job);
+}
+
+Status Spool::read_ahead(JobId job) {
+  Block block;
+  block.first = job;
+  select_.bind(1, static_cast<std::int64_t>(job)).bind(2, kAheadJobs);
+  for (;;) {
+    auto row = select_.step();
+    if (!row) return row.error();
+    if (!*row) break;
+    const std::string_view spec = select_.text(1);
+    const JobId found = static_cast<JobId>(select_.integer(0));
+    if (found != job + block.ends.size() || static_cast<std::uint64_t>(select_.integer(2)) != content_hash(spec)) break;
+    block.add(spec);
+    if (block.bytes.size() >= kAheadBytes) break;
+  }
+  select_.reset();
+  if (block.ends.empty()) return Error{Error::Kind::Corrupt, "jobs.db is damaged: job " + std::to_string(job) + " is missing or not as it was accepted"};
+  ahead_ = std::move(block);
+  return base::ok();
+}
+
+base::Result<std::string> Spool::spec(JobId job) {
+  auto found = find(job);
+  if (!found) return found.error();
+  return std::string(*found);
+}
+
+base::Result<std::uint64_t> Spool::hash(JobId job) {
+  auto found = find(job);
+  if (!found) return found.error();
+  return content_hash(*found);
+}
+
+base::Result<std::string> Spool::spec_text(JobId job) {
+  auto found = find(job);
+  if (!found) return found.error();
+  auto spec = wire::decode_spec(*found);
+  if (!spec) return Error{Error::Kind::Corrupt, "jobs.db: job " + std::to_string(job) + ": " + spec.error().message};
+  return wire::describe(*spec);
+}
+
+Status Spool::matches(JobId job, std::string_view spec) {
+  const std::string record = "record " + std::to_string(job) + " ";
+  if (job > summary_.accepted) {
+    if (summary_.end_of_input && !summary_.cut)
+      return Error{Error::Kind::Conflict, record + "is new: the input of this run ended behind record " + std::to_string(summary_.accepted)};
+    return base::ok();
+  }
+  auto accepted = find(job);
+  if (!accepted) return accepted.error();
+  if (spec == *accepted) return base::ok();
+  auto now = wire::decode_spec(spec);
+  if (!now) return now.error();
+  auto was = wire::decode_spec(*accepted);
+  if (!was) return Error{Error::Kind::Corrupt, "jobs.db: job " + std::to_string(job) + ": " + was.error().message};
+  // Not the bytes decide: a newer pushmill may encode the same job with fields that the older did not know.
+  if (*now == *was) return base::ok();
+  return Error{Error::Kind::Conflict, record + difference(*now, *was)};
+}
+
+Status Spool::matches_end(JobId records) const {
+  if (records >= summary_.accepted) return base::ok();
+  return Error{Error::Kind::Conflict,
+               "the input ends now behind record " + std::to_string(records) + ", this run has accepted " + std::to_string(summary_.accepted)};
+}
+
+}  // namespace ventilator

@@ -1,0 +1,358 @@
+#include "worker/keeper.h"
+
+#include <poll.h>
+#include <sys/epoll.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <climits>
+
+#include "base/check.h"
+
+namespace worker {
+namespace {
+
+constexpr std::size_t kScratch = 64u << 10;
+constexpr unsigned kMostTries = 6;
+constexpr base::Duration kFirstRetry{20'000};  // doubled with each try
+
+// What an event of the poll is about: one of the keeper's own descriptors, or a stream of the job with that serial number. The seat would not do: a pipe we
+// have closed stays open, and in the poll, while a new child has not closed its copy yet (the kernel lets us go on a little earlier), and its
+// last event would be taken for one of the seat's next job.
+constexpr std::uint64_t kSocketEvent = std::uint64_t{1} << 62;
+constexpr std::uint64_t kSignalEvent = kSocketEvent + 1;
+constexpr std::uint64_t stream_event(std::uint32_t serial, std::uint32_t seat, std::size_t stream) {
+  static_assert(kSeats <= 1u << 16);
+  return std::uint64_t{serial} << 17 | std::uint64_t{seat} << 1 | stream;
+}
+
+base::TimePoint monotonic_now() { return std::chrono::time_point_cast<base::Duration>(std::chrono::steady_clock::now()); }
+
+base::WallTime wall_now() {
+  timespec now;
+  clock_gettime(CLOCK_REALTIME, &now);
+  return std::int64_t{now.tv_sec} * 1'000'000 + now.tv_nsec / 1000;
+}
+
+std::uint64_t microseconds(const timeval& t) { return static_cast<std::uint64_t>(t.tv_sec) * 1'000'000 + static_cast<std::uint64_t>(t.tv_usec); }
+
+void add_to_poll(int poll_fd, int fd, std::uint64_t about) {
+  epoll_event event{};
+  event.events = EPOLLIN;
+  event.data.u64 = about;
+  epoll_ctl(poll_fd, EPOLL_CTL_ADD, fd, &event);
+}
+
+}  // namespace
+
+Keeper::Keeper(int socket, std::unique_ptr<SharedGroups> groups) : channel_(socket), groups_(std::move(groups)), scratch_(std::make_unique_for_overwrite<char[]>(kScratch)) {
+  prctl(PR_SET_CHILD_SUBREAPER, 1);
+  sigset_t child_signal;
+  sigemptyset(&child_signal);
+  sigaddset(&child_signal, SIGCHLD);
+  signal_fd_ = signalfd(-1, &child_signal, SFD_CLOEXEC | SFD_NONBLOCK);
+  poll_fd_ = epoll_create1(EPOLL_CLOEXEC);
+  CHECK_INVARIANT(signal_fd_ >= 0 && poll_fd_ >= 0);
+  add_to_poll(poll_fd_, socket, kSocketEvent);
+  add_to_poll(poll_fd_, signal_fd_, kSignalEvent);
+}
+
+Keeper::~Keeper() {
+  close(signal_fd_);
+  close(poll_fd_);
+}
+
+int Keeper::run() {
+  while (!is_peer_gone_ || !jobs_.empty()) {
+    take_events(monotonic_now());
+    on_deadlines(monotonic_now());
+    if (endings_ > 0) step_endings(monotonic_now());
+    if (is_peer_gone_) continue;
+    if (!channel_.flush()) on_peer_gone();
+    else if (awaits_write_ != channel_.has_unsent()) update_socket_interest();
+  }
+  sweep_strays();
+  return 0;
+}
+
+void Keeper::update_socket_interest() {
+  awaits_write_ = channel_.has_unsent();
+  epoll_event event{};
+  event.events = EPOLLIN | (awaits_write_ ? EPOLLOUT : 0u);
+  event.data.u64 = kSocketEvent;
+  epoll_ctl(poll_fd_, EPOLL_CTL_MOD, channel_.fd(), &event);
+}
+
+int Keeper::poll_timeout(base::TimePoint now) const {
+  base::TimePoint first = base::kNever;
+  for (const auto& [seat, job] : jobs_) first = std::min(first, job->ending ? job->ending->killer.next_step() : job->deadline);
+  if (first == base::kNever) return -1;
+  if (first <= now) return 0;
+  const auto wait = std::chrono::ceil<std::chrono::milliseconds>(first - now).count();
+  return static_cast<int>(std::min<std::int64_t>(wait, INT_MAX));
+}
+
+void Keeper::take_events(base::TimePoint now) {
+  epoll_event events[64];
+  const int count = epoll_wait(poll_fd_, events, 64, poll_timeout(now));
+  bool has_children = false, has_messages = false;
+  // Streams first: the others may end jobs, and what stands in `events` would then point to nothing.
+  for (int i = 0; i < count; ++i) {
+    const std::uint64_t about = events[i].data.u64;
+    if (about == kSignalEvent) {
+      has_children = true;
+    } else if (about == kSocketEvent) {
+      has_messages = true;
+    } else if (const auto at = jobs_.find(static_cast<std::uint32_t>(about >> 1) & (kSeats - 1)); at != jobs_.end() && at->second->serial == about >> 17) {
+      on_readable(*at->second, about & 1);
+    }
+  }
+  if (has_children) on_children();
+  if (has_messages && !is_peer_gone_ && !read_messages()) on_peer_gone();
+}
+
+bool Keeper::read_messages() {
+  const bool is_there = channel_.fill();
+  while (const auto frame = channel_.next()) {
+    auto message = parse_to_keeper(*frame);
+    if (!message || !on_message(std::move(*message))) return false;
+  }
+  return is_there;
+}
+
+bool Keeper::on_message(ToKeeper message) {
+  if (const auto* hello = std::get_if<KeeperHello>(&message)) {
+    if (launcher_ || hello->version != kKeeperVersion) return false;
+    hello_ = *hello;
+    launcher_.emplace(hello_);
+    return true;
+  }
+  if (!launcher_) return false;
+  if (auto* start = std::get_if<KeeperStart>(&message)) {
+    if (jobs_.contains(start->seat)) return false;
+    on_start(std::move(*start));
+  } else {
+    on_kill(std::get<KeeperKill>(message).attempt);
+  }
+  return true;
+}
+
+void Keeper::on_start(KeeperStart start) {
+  auto job = std::make_unique<Job>();
+  const std::uint32_t seat = start.seat;
+  job->start = std::move(start);
+  job->serial = ++last_serial_;
+  Job& placed = *(jobs_[seat] = std::move(job));
+  launch(placed);
+}
+
+// May end the job and with it `job`.
+void Keeper::launch(Job& job) {
+  job.started_at = wall_now();
+  job.started = monotonic_now();
+  job.deadline = base::kNever;
+  const Launch launch = launcher_->launch(job.start, groups_->at(job.start.seat));
+  if (const auto* cannot = std::get_if<CannotLaunch>(&launch)) return report_unstarted(job, base::Outcome::Failed, cannot->exit_code, cannot->reason);
+  if (const auto* later = std::get_if<LaunchLater>(&launch)) {
+    if (++job.tries == kMostTries) return report_unstarted(job, base::Outcome::Failed, kCannotExecute, later->reason);
+    job.deadline = job.started + kFirstRetry * (1 << (job.tries - 1));
+    return;
+  }
+  const auto& launched = std::get<Launched>(launch);
+  job.pid = launched.pid;
+  job.streams[0].fd = launched.out;
+  job.streams[1].fd = launched.err;
+  job.start.command = {};
+  if (job.start.limit.count() > 0) job.deadline = job.started + job.start.limit;
+  seats_[job.pid] = job.start.seat;
+  watch(job);
+}
+
+void Keeper::watch(Job& job) {
+  for (std::size_t i = 0; i < job.streams.size(); ++i) add_to_poll(poll_fd_, job.streams[i].fd, stream_event(job.serial, job.start.seat, i));
+}
+
+void Keeper::on_kill(const base::Attempt& attempt) {
+  for (auto& [seat, job] : jobs_) {
+    if (job->start.attempt != attempt) continue;
+    if (job->pid == 0) report_unstarted(*job, base::Outcome::Cancelled, -1, "cancelled before it could be started");
+    else become_ending(*job, base::Outcome::Cancelled, {});
+    return;
+  }
+}
+
+void Keeper::on_peer_gone() {
+  is_peer_gone_ = true;
+  epoll_ctl(poll_fd_, EPOLL_CTL_DEL, channel_.fd(), nullptr);
+  std::erase_if(jobs_, [](const auto& entry) { return entry.second->pid == 0; });
+  for (auto& [seat, job] : jobs_) become_ending(*job, base::Outcome::Cancelled, {});
+}
+
+void Keeper::close_stream(Stream& stream) {
+  if (stream.fd >= 0) close(stream.fd);
+  stream.fd = -1;
+}
+
+// Reads as much as is in the pipe now and no more: after the leader's end a survivor could go on writing for ever.
+void Keeper::read_what_is_there(Stream& stream) {
+  int there = 0;
+  if (stream.fd < 0 || ioctl(stream.fd, FIONREAD, &there) != 0) return;
+  while (there > 0) {
+    const ssize_t n = read(stream.fd, scratch_.get(), std::min<std::size_t>(kScratch, static_cast<std::size_t>(there)));
+    if (n <= 0) return;
+    there -= static_cast<int>(n);
+    const std::size_t room = hello_.inline_output - stream.bytes.size();
+    stream.bytes.append(scratch_.get(), std::min(room, static_cast<std::size_t>(n)));
+    stream.is_over = stream.is_over || static_cast<std::size_t>(n) > room;
+  }
+}
+
+void Keeper::on_readable(Job& job, std::size_t index) {
+  Stream& stream = job.streams[index];
+  if (stream.fd < 0) return;
+  int there = 0;
+  if (ioctl(stream.fd, FIONREAD, &there) != 0 || there == 0) return close_stream(stream);  // its last writer has closed it
+  read_what_is_there(stream);
+  if (stream.is_over && !job.ending) become_ending(job, base::Outcome::Failed, {});
+}
+
+bool Keeper::try_reap(Job& job) {
+  if (!job.is_reaped && wait4(job.pid, &job.status, WNOHANG, &job.usage) == job.pid) {
+    job.is_reaped = true;
+    seats_.erase(job.pid);
+  }
+  return job.is_reaped;
+}
+
+void Keeper::on_children() {
+  signalfd_siginfo ignored[8];
+  while (read(signal_fd_, ignored, sizeof ignored) == static_cast<ssize_t>(sizeof ignored)) continue;
+  if (endings_ == 0) {
+    int status = 0;
+    rusage usage;
+    for (pid_t pid; (pid = wait4(-1, &status, WNOHANG, &usage)) > 0;) {
+      const auto at = seats_.find(pid);
+      if (at == seats_.end()) continue;  // a survivor of an earlier attempt, adopted
+      Job& job = *jobs_.at(at->second);
+      seats_.erase(at);
+      job.is_reaped = true;
+      job.status = status;
+      job.usage = usage;
+      on_leader_end(job);
+    }
+    return;
+  }
+  // The leader of a tree that is being ended is not reaped before all of it is gone: as long as it is a zombie its group's number stays its own.
+  std::vector<Job*> ended;
+  for (auto& [seat, job] : jobs_)
+    if (job->pid != 0 && !job->ending && try_reap(*job)) ended.push_back(job.get());
+  for (Job* job : ended) on_leader_end(*job);
+}
+
+void Keeper::on_leader_end(Job& job) {
+  for (Stream& stream : job.streams) read_what_is_there(stream);
+  if (job.streams[0].is_over || job.streams[1].is_over) return become_ending(job, base::Outcome::Failed, {});
+  wire::Result result;
+  result.outcome = base::Outcome::Ok;
+  if (WIFSIGNALED(job.status)) result.signal = WTERMSIG(job.status);
+  else result.exit_code = WEXITSTATUS(job.status);
+  if (job.status != 0) result.outcome = base::Outcome::Failed;
+  report(job, std::move(result));
+}
+
+void Keeper::on_deadlines(base::TimePoint now) {
+  std::vector<Job*> due;
+  for (auto& [seat, job] : jobs_)
+    if (!job->ending && job->deadline <= now) due.push_back(job.get());
+  for (Job* job : due) {
+    if (job->pid == 0) launch(*job);
+    else become_ending(*job, base::Outcome::Timeout, {});
+  }
+}
+
+void Keeper::become_ending(Job& job, base::Outcome outcome, std::string reason) {
+  if (job.ending) return;
+  for (std::size_t i = 0; i < job.streams.size() && outcome == base::Outcome::Failed; ++i)
+    if (job.streams[i].is_over && reason.empty())
+      reason = std::string(i == 0 ? "stdout" : "stderr") + " is over " + std::to_string(hello_.inline_output) + " bytes; larger outputs are not supported yet";
+  job.ending.emplace(Ending{outcome, std::move(reason), TreeKiller({job.pid, attempt_mark(hello_.token, job.start.attempt), {}}, hello_.grace, monotonic_now())});
+  ++endings_;
+}
+
+bool Keeper::is_ended(Job& job, const ProcessTable& table, base::TimePoint now) {
+  TreeKiller& killer = job.ending->killer;
+  if (killer.next_step() > now || !killer.step(table, now, !job.is_reaped)) return false;
+  return try_reap(job) || killer.has_left_some();
+}
+
+void Keeper::step_endings(base::TimePoint now) {
+  std::vector<Job*> due;
+  for (auto& [seat, job] : jobs_)
+    if (job->ending && job->ending->killer.next_step() <= now) due.push_back(job.get());
+  if (due.empty()) return;
+  const ProcessTable table(getpid());
+  for (Job* job : due) {
+    if (!is_ended(*job, table, now)) continue;
+    wire::Result result;
+    result.outcome = job->ending->outcome;
+    result.exit_code = -1;
+    result.signal = job->is_reaped && WIFSIGNALED(job->status) ? WTERMSIG(job->status) : job->ending->killer.has_killed() ? SIGKILL : SIGTERM;
+    result.reason = std::move(job->ending->reason);
+    if (job->ending->killer.has_left_some()) result.reason += (result.reason.empty() ? "" : "; ") + std::string("processes of another user could not be ended");
+    for (Stream& stream : job->streams) read_what_is_there(stream);
+    --endings_;
+    report(*job, std::move(result));
+  }
+  if (endings_ == 0) on_children();  // what was not looked at meanwhile
+}
+
+void Keeper::report_unstarted(Job& job, base::Outcome outcome, int exit_code, std::string reason) {
+  wire::Result result;
+  result.outcome = outcome;
+  result.exit_code = exit_code;
+  result.reason = std::move(reason);
+  report(job, std::move(result));
+}
+
+// Ends the job: `job` is gone afterwards.
+void Keeper::report(Job& job, wire::Result result) {
+  for (Stream& stream : job.streams) close_stream(stream);
+  const std::uint32_t seat = job.start.seat;
+  *groups_->at(seat) = 0;
+  if (!job.is_reaped) seats_.erase(job.pid);
+  result.attempt = job.start.attempt;
+  result.slot = job.start.slot;
+  result.started_at = job.started_at;
+  result.runtime_us = static_cast<std::uint64_t>((monotonic_now() - job.started).count());
+  result.finished_at = job.started_at + static_cast<std::int64_t>(result.runtime_us);
+  result.user_us = microseconds(job.usage.ru_utime);
+  result.system_us = microseconds(job.usage.ru_stime);
+  result.max_rss_kb = static_cast<std::uint64_t>(job.usage.ru_maxrss);
+  result.out = std::move(job.streams[0].bytes);
+  result.err = std::move(job.streams[1].bytes);
+  result.out_bytes = result.out.size();
+  result.err_bytes = result.err.size();
+  if (!is_peer_gone_) append_frame(channel_.out(), seat, result);
+  jobs_.erase(seat);
+}
+
+// At the very end: what we adopted and no mark gives to an attempt that ended well may belong to one that did not.
+void Keeper::sweep_strays() {
+  if (!launcher_) return;
+  TreeKiller killer({0, {}, hello_.token}, hello_.grace, monotonic_now());
+  for (;;) {
+    const ProcessTable table(getpid());
+    if (killer.step(table, monotonic_now(), false)) return;
+    while (waitpid(-1, nullptr, WNOHANG) > 0) continue;
+    const auto wait = std::chrono::ceil<std::chrono::milliseconds>(killer.next_step() - monotonic_now()).count();
+    poll(nullptr, 0, static_cast<int>(std::max<std::int64_t>(wait, 0)));
+  }
+}
+
+}  // namespace worker

@@ -1,0 +1,123 @@
+// What the worker and its keeper say to each other over a stream socket pair: a 32-bit length, a kind, fields in host byte order. Both ends run on one
+// machine and come from one build, so there is no growth to plan for; KeeperHello carries a version all the same, for an installation half replaced.
+// Beside the socket both map one page of process groups (SharedGroups): what the worker must know of running attempts when the keeper is killed.
+#pragma once
+
+#include <csignal>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+
+#include "base/ids.h"
+#include "base/job.h"
+#include "wire/messages.h"
+
+namespace worker {
+
+inline constexpr std::uint32_t kKeeperVersion = 1;
+inline constexpr int kKeeperSocket = 3;  // descriptors the keeper is started with
+inline constexpr int kKeeperGroups = 4;
+inline constexpr std::size_t kMaxKeeperFrame = 32u << 20;
+inline constexpr std::uint32_t kSeats = 1u << 16;  // attempts that may run at once
+
+// The variable that names the attempt a process belongs to: words of the form TOKEN/ATTEMPT, one for each keeper above it.
+inline constexpr std::string_view kMarkVariable = "PUSHMILL_KEEPER";
+std::string attempt_mark(std::string_view token, const base::Attempt& attempt);
+
+// Signals 1 to 64 as bits 0 to 63.
+std::uint64_t signal_bits(const sigset_t& set);
+sigset_t signal_set(std::uint64_t bits);
+
+// ---- worker -> keeper
+
+struct KeeperHello {  // the first frame
+  std::uint32_t version = kKeeperVersion;
+  std::string token;  // of this keeper, part of its marks
+  std::int64_t worker_pid = 0;
+  std::uint64_t caller_mask = 0;     // signals that commands start with blocked
+  std::uint64_t caller_ignored = 0;  // and ignored
+  std::uint64_t inline_output = 0;   // bytes of each stream
+  base::Duration grace{0};           // between TERM and KILL
+};
+
+struct KeeperStart {
+  std::uint32_t seat = 0;  // below kSeats, unused by any running attempt: the index in SharedGroups
+  std::uint32_t slot = 0;
+  base::Attempt attempt;
+  base::Duration limit{0};
+  base::Command command;
+};
+
+struct KeeperKill {
+  base::Attempt attempt;
+};
+
+using ToKeeper = std::variant<KeeperHello, KeeperStart, KeeperKill>;
+
+// Each appends one frame.
+void append_frame(std::string& out, const KeeperHello& hello);
+void append_frame(std::string& out, std::uint32_t seat, std::uint32_t slot, const base::Attempt& attempt, base::Duration limit, const base::Command& command);
+void append_frame(std::string& out, const KeeperKill& kill);
+// Nothing: malformed.
+std::optional<ToKeeper> parse_to_keeper(std::string_view frame);
+
+// ---- keeper -> worker
+
+struct KeeperEnded {
+  std::uint32_t seat = 0;
+  wire::Result result;
+};
+
+void append_frame(std::string& out, std::uint32_t seat, const wire::Result& result);
+std::optional<KeeperEnded> parse_from_keeper(std::string_view frame);
+
+// One end of the socket pair, with what is read but not yet parsed and written but not yet taken. Never blocks, so neither end can stop the other.
+class FrameChannel {
+ public:
+  explicit FrameChannel(int fd) : fd_(fd) {}  // owns it
+  ~FrameChannel();
+  FrameChannel(const FrameChannel&) = delete;
+  FrameChannel& operator=(const FrameChannel&) = delete;
+
+  int fd() const { return fd_; }
+  std::string& out() { return out_; }  // append frames here, then flush()
+  bool has_unsent() const { return sent_ < out_.size(); }
+  bool flush();  // false: the peer is gone
+  bool fill();   // reads what is there; false: the peer is gone (what came before is still given by next())
+  // The next whole frame, without its length; valid until the next fill(). An impossible length counts as the peer gone at the next fill().
+  std::optional<std::string_view> next();
+
+ private:
+  void make_room(std::size_t bytes);
+  int fd_;
+  bool broken_ = false;
+  std::string out_;
+  std::size_t sent_ = 0;
+  std::unique_ptr<char[]> in_;
+  std::size_t capacity_ = 0, begin_ = 0, end_ = 0;
+};
+
+// The process group of the attempt in each seat, 0 when empty. The keeper writes, the worker reads after the keeper's death: a command that cleared its
+// environment has no mark, and only its group tells whose it is.
+class SharedGroups {
+ public:
+  static std::unique_ptr<SharedGroups> create();      // zeroed; none when the system has no memory for it
+  static std::unique_ptr<SharedGroups> open(int fd);  // takes the descriptor; none when it is not such a page
+  ~SharedGroups();
+  SharedGroups(const SharedGroups&) = delete;
+  SharedGroups& operator=(const SharedGroups&) = delete;
+
+  int fd() const { return fd_; }
+  pid_t* at(std::uint32_t seat) { return groups_ + seat; }  // REQUIRES: seat < kSeats
+
+ private:
+  SharedGroups(int fd, pid_t* groups) : fd_(fd), groups_(groups) {}
+  int fd_;
+  pid_t* groups_;
+};
+
+}  // namespace worker

@@ -1,0 +1,95 @@
+// Runs commands through a keeper process: starts it at the first command, hands it commands, collects results, and when it was killed ends what it left
+// behind before the attempts are reported lost. Owned and called by the worker's shell, from one thread.
+// It makes this process a subreaper, so that what a killed keeper leaves comes to us, and it reaps nothing but its own keeper and those processes.
+#pragma once
+
+#include <sys/types.h>
+
+#include <csignal>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "worker/keeper_protocol.h"
+#include "worker/process_runner.h"
+#include "worker/process_tree.h"
+#include "wire/limits.h"
+
+namespace worker {
+
+// What commands are to inherit: the signals that were blocked and ignored when this program was called. To be taken before main changes any.
+struct CallerSignals {
+  sigset_t mask{};
+  sigset_t ignored{};
+  static CallerSignals of_this_process();
+};
+
+class KeeperRunner : public ProcessRunner {
+ public:
+  struct Config {
+    std::string keeper;  // path of the executable
+    CallerSignals caller;
+    std::size_t inline_output = wire::kInlineOutput;  // bytes of each stream; a command that writes more fails
+    base::Duration grace{200'000};                    // between TERM and KILL
+  };
+  explicit KeeperRunner(Config config);
+  // Ends everything that runs and waits until it has ended (grace and a little more); what has not been collected is dropped.
+  ~KeeperRunner() override;
+
+  void start(const base::Attempt& attempt, std::uint32_t slot, const base::Command& command, base::Duration limit) override;
+  void kill(const base::Attempt& attempt) override;
+  int fd() const override;
+  short events() const override;
+  void collect(std::vector<wire::Result>& results) override;
+
+  pid_t keeper_pid() const { return keeper_pid_; }  // 0: none runs
+
+ private:
+  struct Running {
+    base::Attempt attempt;
+    std::uint32_t slot = 0;
+    base::WallTime started_at = 0;
+    base::TimePoint started{};
+  };
+  struct Waiting {  // for the dead keeper's processes to be gone
+    Running running;
+    base::Command command;
+    base::Duration limit;
+  };
+  struct Leftover {
+    Running running;
+    TreeKiller killer;
+    bool is_gone = false;
+  };
+
+  void hand_over(const Running& running, const base::Command& command, base::Duration limit);
+  bool has_keeper(std::string& why_not);
+  bool spawn_keeper(int socket, std::string& why_not);
+  void on_keeper_gone();
+  void sweep();
+  void adopt_survivors(const ProcessTable& table);
+  void reap_adopted();
+  void finish_sweep();
+  void add_result(const Running& running, base::Outcome outcome, std::string reason);
+  void arm_timer(base::TimePoint at);
+
+  Config config_;
+  int timer_fd_ = -1;
+  pid_t keeper_pid_ = 0;
+  std::string token_;
+  std::unique_ptr<SharedGroups> groups_;
+  std::unique_ptr<FrameChannel> channel_;                // none: no keeper, or it is gone and `is_sweeping_`
+  bool is_sweeping_ = false;
+  std::unordered_map<std::uint32_t, Running> running_;   // by seat
+  std::vector<std::uint32_t> free_seats_;
+  std::uint32_t next_seat_ = 0;
+  std::vector<Leftover> leftovers_;
+  std::deque<Waiting> waiting_;
+  std::vector<wire::Result> ready_;                      // results that did not come from a keeper
+  std::vector<pid_t> adopted_;                           // living children that came to us from dead keepers: of attempts that had ended well
+};
+
+}  // namespace worker

@@ -1,0 +1,23 @@
+// The command line of the worker program.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/time.h"
+#include "cli/options.h"
+
+namespace worker {
+
+struct Options {
+  std::string sink, listen;
+  std::uint32_t slots = 0;  // 0: as many as the surroundings allow
+  base::Duration head_timeout{60'000'000};
+  base::Duration hold_timeout{3'600'000'000};
+  bool insecure = false;
+};
+
+std::optional<cli::Leave> parse(const std::vector<std::string>& arguments, Options& options);
+
+}  // namespace worker

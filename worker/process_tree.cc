@@ -1,0 +1,219 @@
+#include "worker/process_tree.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+#include <optional>
+
+#include "worker/keeper_protocol.h"
+
+extern "C" {  // glibc 2.36 forgot that C++ includes this
+#include <sys/pidfd.h>
+}
+
+namespace worker {
+namespace {
+
+constexpr base::Duration kLongestWait{50'000};
+constexpr std::size_t kMaxEnvironment = 8u << 20;
+
+std::string read_proc(pid_t pid, const char* file, std::size_t most) {
+  char path[64];
+  std::snprintf(path, sizeof path, "/proc/%d/%s", static_cast<int>(pid), file);
+  const int fd = open(path, O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return {};
+  std::string text;
+  char chunk[16384];
+  for (ssize_t n; text.size() < most && ((n = read(fd, chunk, sizeof chunk)) > 0 || (n < 0 && errno == EINTR));)
+    if (n > 0) text.append(chunk, static_cast<std::size_t>(n));
+  close(fd);
+  return text;
+}
+
+std::optional<Process> read_process(pid_t pid) {
+  const std::string text = read_proc(pid, "stat", 4096);
+  const std::size_t name_end = text.rfind(')');  // the name before it may hold anything, blanks and brackets too
+  if (name_end == std::string::npos) return std::nullopt;
+  Process process;
+  char state = 0;
+  long threads = 0;
+  unsigned long long start = 0;
+  const int fields = std::sscanf(text.c_str() + name_end + 1, " %c %d %d %d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %ld %*d %llu", &state,
+                                 &process.parent, &process.group, &process.session, &threads, &start);
+  if (fields != 6) return std::nullopt;
+  process.pid = pid;
+  process.start_ticks = start;
+  // A leader thread that has ended shows as a zombie while its other threads run on.
+  process.is_dead = (state == 'Z' || state == 'X') && threads <= 1;
+  process.is_stopped = state == 'T';
+  return process;
+}
+
+std::vector<Process> read_all() {
+  std::vector<Process> all;
+  const std::unique_ptr<DIR, int (*)(DIR*)> directory(opendir("/proc"), closedir);
+  if (!directory) return all;
+  while (const dirent* entry = readdir(directory.get())) {
+    pid_t pid = 0;
+    const char* end = entry->d_name + std::strlen(entry->d_name);
+    if (std::from_chars(entry->d_name, end, pid).ptr != end) continue;
+    if (auto process = read_process(pid)) all.push_back(*process);
+  }
+  std::sort(all.begin(), all.end(), [](const Process& a, const Process& b) { return a.pid < b.pid; });
+  return all;
+}
+
+std::size_t index_of(const std::vector<Process>& sorted, pid_t pid) {
+  const auto at = std::lower_bound(sorted.begin(), sorted.end(), pid, [](const Process& p, pid_t value) { return p.pid < value; });
+  return at != sorted.end() && at->pid == pid ? static_cast<std::size_t>(at - sorted.begin()) : sorted.size();
+}
+
+// Adds to `chosen` the descendants of what is chosen. Parents are followed upwards, at most once over each process.
+bool add_descendants(const std::vector<Process>& sorted, std::vector<char>& chosen) {
+  bool has_grown = false;
+  std::vector<std::size_t> path;
+  std::vector<char> is_settled(sorted.size(), 0);
+  for (std::size_t i = 0; i < sorted.size(); ++i) {
+    path.clear();
+    std::size_t at = i;
+    while (at < sorted.size() && !chosen[at] && !is_settled[at]) {
+      is_settled[at] = 1;
+      path.push_back(at);
+      at = index_of(sorted, sorted[at].parent);
+    }
+    if (at == sorted.size() || !chosen[at]) continue;
+    for (std::size_t below : path) chosen[below] = 1, has_grown = true;
+  }
+  return has_grown;
+}
+
+bool has_word(std::string_view words, std::string_view word) {
+  while (!words.empty()) {
+    const std::size_t end = std::min(words.find(' '), words.size());
+    if (words.substr(0, end) == word) return true;
+    words.remove_prefix(std::min(end + 1, words.size()));
+  }
+  return false;
+}
+
+}  // namespace
+
+ProcessTable::ProcessTable(pid_t root) {
+  const std::vector<Process> all = read_all();
+  root_.pid = root;
+  const std::size_t root_index = index_of(all, root);
+  if (root_index == all.size()) return;
+  root_ = all[root_index];
+  std::vector<char> chosen(all.size(), 0);
+  chosen[root_index] = 1;
+  add_descendants(all, chosen);
+  for (std::size_t i = 0; i < all.size(); ++i)
+    if (chosen[i] && i != root_index) descendants_.push_back(all[i]);
+  marks_.resize(descendants_.size());
+  has_read_marks_.resize(descendants_.size());
+}
+
+const std::string& ProcessTable::marks(std::size_t index) const {
+  std::string& marks = marks_[index];
+  if (has_read_marks_[index]) return marks;
+  has_read_marks_[index] = true;
+  const std::string environment = read_proc(descendants_[index].pid, "environ", kMaxEnvironment);
+  const std::string wanted = std::string(kMarkVariable) + "=";
+  for (std::size_t at = 0; at < environment.size();) {
+    const std::size_t end = std::min(environment.find('\0', at), environment.size());
+    if (environment.compare(at, wanted.size(), wanted) == 0) {
+      marks = environment.substr(at + wanted.size(), end - at - wanted.size());
+      break;
+    }
+    at = end + 1;
+  }
+  return marks;
+}
+
+bool TreeKiller::is_seed(const ProcessTable& table, std::size_t index) const {
+  const Process& p = table.descendants()[index];
+  if (tree_.group != 0 && (p.pid == tree_.group || p.group == tree_.group)) return true;
+  if (std::find(known_.begin(), known_.end(), Name{p.pid, p.start_ticks}) != known_.end()) return true;
+  if (p.is_dead) return false;
+  if (!tree_.mark.empty() && has_word(table.marks(index), tree_.mark)) return true;
+  return !tree_.stray_token.empty() && p.parent == table.root() && table.marks(index).find(tree_.stray_token + "/") == std::string::npos;
+}
+
+std::vector<std::size_t> TreeKiller::members(const ProcessTable& table) const {
+  const auto& all = table.descendants();
+  std::vector<char> chosen(all.size(), 0);
+  for (std::size_t i = 0; i < all.size(); ++i) chosen[i] = is_seed(table, i) ? 1 : 0;
+  // Who shares a group or session that is not the root's own with a member is a member: it finds those that cleared their environment.
+  for (bool grows = true; grows;) {
+    grows = add_descendants(all, chosen);
+    std::vector<pid_t> groups, sessions;
+    for (std::size_t i = 0; i < all.size(); ++i) {
+      if (!chosen[i]) continue;
+      if (all[i].group != table.root_process().group) groups.push_back(all[i].group);
+      if (all[i].session != table.root_process().session) sessions.push_back(all[i].session);
+    }
+    for (std::size_t i = 0; i < all.size(); ++i) {
+      if (chosen[i]) continue;
+      if (std::find(groups.begin(), groups.end(), all[i].group) == groups.end() &&
+          std::find(sessions.begin(), sessions.end(), all[i].session) == sessions.end())
+        continue;
+      chosen[i] = 1;
+      grows = true;
+    }
+  }
+  std::vector<std::size_t> found;
+  for (std::size_t i = 0; i < all.size(); ++i)
+    if (chosen[i]) found.push_back(i);
+  return found;
+}
+
+void TreeKiller::send(const Process& process, int signal) {
+  const int fd = pidfd_open(process.pid, 0);
+  if (fd < 0) return;  // gone
+  // The descriptor holds whoever has the number now; only if that is still the one we read may it be signalled.
+  const auto now = read_process(process.pid);
+  if (now && now->start_ticks == process.start_ticks) {
+    const bool is_foreign = pidfd_send_signal(fd, signal, nullptr, 0) != 0 && errno == EPERM;
+    if (is_foreign) foreign_.push_back({process.pid, process.start_ticks});
+    else if (now->is_stopped && signal != SIGKILL) pidfd_send_signal(fd, SIGCONT, nullptr, 0);
+  }
+  close(fd);
+}
+
+bool TreeKiller::step(const ProcessTable& table, base::TimePoint now, bool is_group_pinned) {
+  const bool is_time_to_kill = now >= kill_at_;
+  // A group takes the signal as one: what forks at this moment cannot slip through, as it can between a reading and a signal.
+  if (is_time_to_kill && is_group_pinned) ::kill(-tree_.group, SIGKILL);
+  dead_children_.clear();
+  bool is_empty = true;
+  for (std::size_t index : members(table)) {
+    const Process& process = table.descendants()[index];
+    const Name name{process.pid, process.start_ticks};
+    const bool is_new = std::find(known_.begin(), known_.end(), name) == known_.end();
+    if (is_new) known_.push_back(name);
+    if (process.is_dead) {
+      if (process.parent == table.root()) dead_children_.push_back(process.pid);
+      continue;
+    }
+    if (std::find(foreign_.begin(), foreign_.end(), name) != foreign_.end()) continue;
+    is_empty = false;
+    if (is_time_to_kill) has_killed_ = true, send(process, SIGKILL);
+    else if (is_new) send(process, SIGTERM);
+  }
+  empty_readings_ = is_empty ? empty_readings_ + 1 : 0;
+  // Short waits first, since most trees end at once; again short when the grace is over.
+  if (now < kill_at_ && now + wait_ >= kill_at_) next_step_ = kill_at_, wait_ = base::Duration(1000);
+  else next_step_ = now + wait_, wait_ = std::min(2 * wait_, kLongestWait);
+  return empty_readings_ >= 2;
+}
+
+}  // namespace worker

@@ -1,0 +1,227 @@
+#include "worker/shell.h"
+
+#include <poll.h>
+#include <unistd.h>
+
+#include <utility>
+
+#include "io/clock.h"
+#include "io/endpoints.h"
+#include "io/entropy.h"
+#include "wire/codec.h"
+#include "wire/limits.h"
+
+namespace worker {
+
+namespace {
+enum Tag : io::Reactor::Tag { kLane, kStop, kCommands, kCalls };
+constexpr int kOutbox = 65536;  // frames; what finds no room is sent again after the next echoed STATE
+constexpr int kFramesPerTurn = 256;
+constexpr base::Duration kLinger{500'000};
+constexpr base::Duration kWord{5'000'000};    // between two lines that say what is waited for
+constexpr base::Duration kReopen{1'000'000};  // until sockets that could not be opened are tried again
+
+std::string host_name() {
+  char name[256] = {};
+  return ::gethostname(name, sizeof name - 1) == 0 ? name : "localhost";
+}
+}  // namespace
+
+Shell::Shell(io::Context& context, ShellConfig config, const HandlerRegistry& handlers, const cli::Log& log)
+    : context_(context), config_(std::move(config)), log_(log), handlers_(handlers), commands_(config_.keeper), id_(io::new_worker_id()), host_(host_name()) {}
+
+base::Result<Exit::Why> Shell::run() {
+  auto calls = CallRunner::create(handlers_, config_.slots);
+  if (!calls) return calls.error();
+  calls_ = std::move(*calls);
+  CoreConfig core;
+  core.id = id_;
+  core.host = host_;
+  core.slots = config_.slots;
+  core.head_timeout = config_.head_timeout;
+  core.hold_timeout = config_.hold_timeout;
+  core.seed = io::random_seed();
+  core_.emplace(core);
+  if (config_.stop_fd >= 0) reactor_.watch(config_.stop_fd, POLLIN, kStop);
+  reactor_.watch(calls_->fd(), POLLIN, kCalls);
+  next_word_ = io::now() + core.heartbeat * 3;
+
+  feed(Turn{});
+  if (!pull_) {  // the first session must open: what stands in its way is the user's to mend
+    if (auto opened = open_session(); !opened) return opened.error();
+  }
+  while (!why_) {
+    watch_runner();
+    for (io::Reactor::Tag tag : reactor_.wait(std::min(core_->next_deadline(), reopen_at_))) {
+      if (tag == kStop) {
+        reactor_.unwatch(kStop);
+        feed(Stop{});
+      }
+    }
+    if (!pull_ && io::now() >= reopen_at_) reopen_session();
+    receive();
+    collect();
+    feed(Turn{});
+    calls_->hand_over();
+    if (io::now() >= next_word_) say_what_is_waited_for();
+  }
+  if (pull_) {
+    reactor_.unwatch(kLane);
+    pull_->close(base::Duration::zero());
+  }
+  if (uplink_) uplink_->close(kLinger);
+  return *why_;
+}
+
+void Shell::watch_runner() {
+  if (runner_fd_ == commands_.fd() && runner_events_ == commands_.events()) return;
+  if (runner_fd_ >= 0) reactor_.unwatch(kCommands);
+  runner_fd_ = commands_.fd();
+  runner_events_ = commands_.events();
+  if (runner_fd_ >= 0) reactor_.watch(runner_fd_, runner_events_, kCommands);
+}
+
+base::Status Shell::open_session() {
+  reopen_at_ = io::now() + kReopen;
+  if (pull_) reactor_.unwatch(kLane);
+  pull_.reset();
+  uplink_.reset();
+  auto listen = config_.listen.empty() ? io::default_listen(config_.sink_endpoint) : base::Result<std::string>(config_.listen);
+  if (!listen) return listen.error();
+  auto pull = io::Pull::create(context_, wire::kMaxSocketMessage);
+  if (!pull) return pull.error();
+  auto bound = pull->bind(*listen);
+  if (!bound) return bound.error();
+  auto reachable = io::reachable_endpoint(*bound, config_.sink_endpoint);
+  if (!reachable) return reachable.error();
+  auto uplink = io::Uplink::create(context_, config_.sink_endpoint, kOutbox);
+  if (!uplink) return uplink.error();
+  pull_.emplace(std::move(*pull));
+  uplink_.emplace(std::move(*uplink));
+  reactor_.watch(*pull_, kLane);
+  reopen_at_ = base::kNever;
+  events_.push_back(SessionOpened{*reachable, ""});
+  return base::ok();
+}
+
+void Shell::receive() {
+  for (int i = 0; i < kFramesPerTurn && pull_ && pull_->receive(received_); ++i) {
+    auto message = wire::decode_to_worker(received_.bytes(), run_);
+    if (!message && message.error().kind == base::Error::Kind::Conflict) {
+      message = wire::decode_to_worker(received_.bytes(), base::RunId{});
+      const auto* refused = message ? std::get_if<wire::Refused>(&message->message) : nullptr;
+      if (refused == nullptr || refused->worker != id_) continue;
+      if (core_->holds_nothing()) {
+        log_.info(refused->reason + "; joining it");
+        run_ = {};
+      } else {
+        log_.warning(refused->reason + "; holding what belongs to the other run");
+      }
+      continue;
+    }
+    if (!message) {
+      log_.debug("dropped a frame: " + message.error().message);
+      continue;
+    }
+    const base::RunId run = message->run;
+    const bool had_head = core_->has_head();
+    std::visit([this](auto&& m) { feed(Event(std::move(m))); }, std::move(message->message));
+    if (core_->has_head() && !had_head) run_ = run;
+  }
+}
+
+void Shell::collect() {
+  results_.clear();
+  calls_->collect(results_);
+  commands_.collect(results_);
+  for (wire::Result& result : results_) {
+    if (const auto text = texts_.find(result.attempt); text != texts_.end()) {
+      result.command = std::move(text->second);
+      texts_.erase(text);
+    }
+    feed(Ended{std::move(result)});
+  }
+}
+
+void Shell::feed(Event&& event) {
+  events_.push_back(std::move(event));
+  for (std::size_t i = 0; i < events_.size(); ++i) {
+    core_->on(std::move(events_[i]), io::now(), effects_);
+#ifdef PUSHMILL_CHECK_INVARIANTS
+    core_->check_invariants();
+#endif
+    carry_out(effects_);
+  }
+  events_.clear();
+}
+
+void Shell::carry_out(Effects& effects) {
+  for (Effect& effect : effects) std::visit([this](auto& e) { carry_out(e); }, effect);
+  effects.clear();
+}
+
+void Shell::say_what_is_waited_for() {
+  next_word_ = io::now() + kWord;
+  if (!core_->has_head()) log_.info("waiting for the sink at " + config_.sink_endpoint + " and its ventilator");
+}
+
+// ---- effects
+
+void Shell::carry_out(OpenSession&) { reopen_session(); }
+
+void Shell::reopen_session() {
+  if (auto opened = open_session(); !opened && core_->session() > 1) log_.warning(opened.error().message + "; trying again");
+}
+
+void Shell::send(const wire::ToSink& message) {
+  if (!uplink_) return;
+  wire::encode(run_, message, frame_);
+  uplink_->send(frame_);
+}
+
+void Shell::carry_out(SendState& effect) { send(std::move(effect.message)); }
+
+void Shell::carry_out(SendBye& effect) { send(effect.message); }
+
+void Shell::carry_out(SendResults& effect) {
+  wire::ToSink message(wire::Results{id_, effect.session, effect.generation, effect.limit, host_, {}});
+  auto& items = std::get<wire::Results>(message).items;
+  std::size_t bytes = 0;
+  const auto flush = [&] {
+    send(message);
+    items.clear();
+    bytes = 0;
+  };
+  for (const base::Attempt& attempt : effect.attempts) {
+    const wire::Result& result = core_->unconfirmed(attempt);
+    const std::size_t size = result.out.size() + result.err.size() + result.command.size();
+    if (!items.empty() && (bytes + size > wire::kBatchBytes || items.size() >= wire::kBatchItems)) flush();
+    items.push_back(result);
+    bytes += size;
+  }
+  if (!items.empty()) flush();
+}
+
+void Shell::carry_out(Start& effect) {
+  auto spec = wire::decode_spec(effect.spec);
+  if (!spec) return fail_unstarted(effect, "the job cannot be read: " + spec.error().message);
+  texts_[effect.attempt] = wire::describe(*spec);
+  if (auto* call = std::get_if<base::Call>(&spec->work)) calls_->start(effect.attempt, effect.slot, std::move(*call));
+  else commands_.start(effect.attempt, effect.slot, std::get<base::Command>(spec->work), spec->time_limit);
+}
+
+void Shell::fail_unstarted(const Start& effect, const std::string& reason) {
+  wire::Result result;
+  result.attempt = effect.attempt;
+  result.outcome = base::Outcome::Failed;
+  result.exit_code = 126;
+  result.started_at = result.finished_at = io::wall_now();
+  result.reason = reason;
+  events_.push_back(Ended{std::move(result)});
+}
+
+void Shell::carry_out(Kill& effect) { commands_.kill(effect.attempt); }
+
+void Shell::carry_out(Exit& effect) { why_ = effect.why; }
+
+}  // namespace worker

@@ -1,0 +1,82 @@
+// The worker's loop: it hands frames and ended jobs to the core and carries out what the core wants: sends, starts and kills.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "cli/log.h"
+#include "io/reactor.h"
+#include "io/socket.h"
+#include "worker/call_runner.h"
+#include "worker/core.h"
+#include "worker/keeper_runner.h"
+
+namespace worker {
+
+struct ShellConfig {
+  std::string sink_endpoint;
+  std::string listen;  // for the lane; empty: as io::default_listen says, anew for each session
+  std::uint32_t slots = 1;
+  base::Duration head_timeout{60'000'000};
+  base::Duration hold_timeout{3'600'000'000};
+  KeeperRunner::Config keeper;
+  int stop_fd = -1;  // readable: end the jobs, hand in what is held, and leave
+};
+
+class Shell {
+ public:
+  Shell(io::Context& context, ShellConfig config, const HandlerRegistry& handlers, const cli::Log& log);
+
+  // Runs until the run is complete, the head is not found in time, or it was told to stop.
+  base::Result<Exit::Why> run();
+
+ private:
+  base::Status open_session();
+  void reopen_session();
+  void receive();
+  void collect();
+  void feed(Event&& event);
+  void carry_out(Effects& effects);
+  void carry_out(OpenSession& effect);
+  void carry_out(SendState& effect);
+  void carry_out(SendResults& effect);
+  void carry_out(SendBye& effect);
+  void carry_out(Start& effect);
+  void carry_out(Kill& effect);
+  void carry_out(Exit& effect);
+  void send(const wire::ToSink& message);
+  void fail_unstarted(const Start& effect, const std::string& reason);
+  void watch_runner();
+  void say_what_is_waited_for();
+
+  io::Context& context_;
+  ShellConfig config_;
+  const cli::Log& log_;
+  const HandlerRegistry& handlers_;
+  KeeperRunner commands_;
+  std::unique_ptr<CallRunner> calls_;
+
+  base::WorkerId id_;
+  std::string host_;
+  io::Reactor reactor_;
+  std::optional<io::Pull> pull_;
+  std::optional<io::Uplink> uplink_;
+  std::optional<Core> core_;
+  base::RunId run_;  // zero until a lane has told it
+  Effects effects_;
+  std::vector<Event> events_;  // that an effect led to
+  std::unordered_map<base::Attempt, std::string, base::HashAttempt> texts_;  // of the jobs that run
+  std::vector<wire::Result> results_;
+  io::Frame received_;
+  std::string frame_;
+  base::TimePoint reopen_at_ = base::kNever;
+  base::TimePoint next_word_{};
+  int runner_fd_ = -1;
+  short runner_events_ = 0;
+  std::optional<Exit::Why> why_;
+};
+
+}  // namespace worker
