@@ -4,6 +4,7 @@
 #include "io/endpoints.h"
 #include "io/signals.h"
 #include "ventilator/options.h"
+#include "ventilator/origin.h"
 #include "ventilator/shell.h"
 
 namespace {
@@ -13,7 +14,7 @@ base::Result<ventilator::JobSource> open_source(const ventilator::Options& optio
   return ventilator::JobSource::file(options.input_file);
 }
 
-base::Result<int> run(const ventilator::Options& options) {
+base::Result<int> run(const ventilator::Options& options, const std::vector<std::string>& arguments) {
   if (auto fine = io::check_endpoint(options.sink, io::EndpointUse::Connect, options.insecure); !fine) return fine.error();
   if (!options.listen.empty()) {
     if (auto fine = io::check_endpoint(options.listen, io::EndpointUse::Listen, options.insecure); !fine) return fine.error();
@@ -29,11 +30,15 @@ base::Result<int> run(const ventilator::Options& options) {
   auto context = io::Context::create(1, 65535);
   if (!context) return context.error();
 
-  const ventilator::JobDefaults defaults{cli::calling_shell(), "", options.timeout};
+  auto origin = ventilator::origin_of(directory->path);
+  if (!origin) return origin.error();
+  if (!*origin) *origin = ventilator::Origin{cli::calling_shell(), "", arguments};
+  const ventilator::JobDefaults defaults{(*origin)->shell, "", options.timeout};
   ventilator::ShellConfig config;
   config.sink_endpoint = options.sink;
   config.listen = *listen;
   config.run_directory = directory->path;
+  config.origin = (*origin)->encode();
   config.durability = options.durability;
   config.policy = options.policy;
   config.spool_bytes = options.spool_bytes;
@@ -52,8 +57,9 @@ base::Result<int> run(const ventilator::Options& options) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  const std::vector<std::string> arguments(argv + 1, argv + argc);
   ventilator::Options options;
-  if (auto leave = parse({argv + 1, argv + argc}, options)) return cli::leave(*leave, "ventilator");
-  const auto status = run(options);
+  if (auto leave = parse(arguments, options)) return cli::leave(*leave, "ventilator");
+  const auto status = run(options, arguments);
   return status ? *status : cli::fail(status.error(), "ventilator");
 }

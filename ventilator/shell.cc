@@ -38,7 +38,7 @@ base::Result<std::optional<int>> Shell::open() {
   if (!spool) return spool.error();
   spool_.emplace(std::move(*spool));
   if (template_) {
-    if (auto fits = spool_->describe_run(template_->text(), source_ ? source_->text() : ""); !fits) return fits.error();
+    if (auto fits = spool_->describe_run(template_->text(), source_ ? source_->text() : "", config_.origin); !fits) return fits.error();
   }
   if (auto fits = match_input(); !fits) return fits.error();
   if (spool_->summary().ended) return std::optional<int>(*spool_->summary().ended);

@@ -23,6 +23,7 @@ struct ShellConfig {
   std::string sink_endpoint;
   std::string listen;         // for the sink's feedback
   std::string run_directory;  // open, ours
+  std::string origin;         // Origin::encode(), kept by a new run
   io::Durability durability = io::Durability::Power;
   wire::Policy policy;
   std::uint64_t spool_bytes = 1ull << 30;  // read ahead of dispatch

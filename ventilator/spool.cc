@@ -88,6 +88,8 @@ base::Result<Spool::Summary> read_summary(io::Database& database, const std::str
       summary.template_text = std::string(meta->text(1));
     } else if (key == "input") {
       summary.input_text = meta->text(1);
+    } else if (key == "origin") {
+      summary.origin = meta->text(1);
     } else if (key == "end_of_input") {
       summary.end_of_input = meta->integer(1) != kOpen;
       summary.cut = meta->integer(1) == kCut;
@@ -197,15 +199,18 @@ Status Spool::put(std::string_view key, std::int64_t value) { return put_.bind_t
 
 Status Spool::put_text(std::string_view key, std::string_view value) { return put_.bind_text(1, key).bind_text(2, value).run(); }
 
-Status Spool::describe_run(const std::string& template_text, const std::string& input_text) {
+Status Spool::describe_run(const std::string& template_text, const std::string& input_text, const std::string& origin) {
   if (summary_.template_text && *summary_.template_text != template_text)
     return Error{Error::Kind::Conflict, "the template of this run is now " + now_and_was(template_text, *summary_.template_text)};
   if (summary_.template_text && summary_.input_text == input_text) return base::ok();
   auto status = transaction([&]() -> Status {
     if (auto done = put_text("template", template_text); !done) return done;
+    if (summary_.template_text) return put_text("input", input_text);
+    if (auto done = put_text("origin", origin); !done) return done;
     return put_text("input", input_text);
   });
   if (status) {
+    if (!summary_.template_text) summary_.origin = origin;
     summary_.template_text = template_text;
     summary_.input_text = input_text;
   }

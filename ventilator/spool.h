@@ -9,6 +9,7 @@
 //     horizon       integer: no job above it was ever dispatched
 //     template      text: Template::text()
 //     input         text: JobSource::text()
+//     origin        text: Origin::encode(), how the run was first called
 //     end_of_input  integer: 0, 1 the input was read to its end, 2 it was cut; more may follow when it is offered again
 //     cut_reason    text, when end_of_input is 2
 //     ended         integer: the exit status of the run, once it is complete
@@ -52,6 +53,7 @@ class Spool {
     std::optional<int> ended;                  // the exit status
     std::optional<std::string> template_text;  // none: describe_run() was not reached
     std::string input_text;
+    std::string origin;
   };
 
   // Opens DIR/jobs.db, or creates it with a fresh run id. Either way summary().epoch is a new one and durable. `cache_bytes` bounds the specs held in memory.
@@ -65,8 +67,9 @@ class Spool {
   // As it is now: after open() what was recovered.
   const Summary& summary() const { return summary_; }
 
-  // Says once what the run does. On a run that is described: Conflict if it has another template; another input is noted, for matches() judges its records.
-  base::Status describe_run(const std::string& template_text, const std::string& input_text);
+  // Says once what the run does. On a run that is described: Conflict if it has another template; another input is noted, for matches() judges its records;
+  // the origin stays the first.
+  base::Status describe_run(const std::string& template_text, const std::string& input_text, const std::string& origin = {});
 
   // Accepts jobs accepted+1.. in one transaction: they may be dispatched when this returns ok. REQUIRES: the input has not ended uncut.
   base::Status append(std::span<const std::string> specs);

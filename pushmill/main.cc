@@ -1,0 +1,60 @@
+// pushmill: the front. `run` and `resume` work here; the role programs are executed in its place.
+#include <unistd.h>
+
+#include <cstdio>
+#include <string>
+#include <vector>
+
+#include "cli/exit_status.h"
+#include "cli/program.h"
+#include "pushmill/options.h"
+#include "pushmill/run.h"
+
+namespace {
+
+constexpr char kHelp[] =
+    "pushmill runs many jobs on any number of machines and loses none.\n"
+    "\n"
+    "  pushmill run [OPTIONS] COMMAND ::: ARGUMENTS   run a command for each argument, here\n"
+    "  pushmill run [OPTIONS] COMMAND < LINES         the same for each line of standard input\n"
+    "  pushmill resume DIR                            continue an interrupted run\n"
+    "\n"
+    "Across machines: one sink and one ventilator on one host, workers anywhere.\n"
+    "  pushmill sink --listen ENDPOINT --run-dir DIR\n"
+    "  pushmill ventilator --sink ENDPOINT --run-dir DIR COMMAND < LINES\n"
+    "  pushmill worker --sink ENDPOINT\n"
+    "\n"
+    "Each of them explains its options with --help.\n";
+
+// argv[0] is the name of the subcommand.
+int execute(char** argv) {
+  const std::string name = argv[0], path = cli::find_program(name);
+  if (!path.empty()) ::execv(path.c_str(), argv);
+  std::fprintf(stderr, "pushmill: the %s program is missing: it belongs beside this one or in ../libexec/pushmill\n", name.c_str());
+  return cli::kExitOther;
+}
+
+int finish(const base::Result<int>& status) { return status ? *status : cli::fail(status.error(), "pushmill"); }
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const std::string command = argc > 1 ? argv[1] : "";
+  const std::vector<std::string> words(argv + std::min(argc, 2), argv + argc);
+  if (command == "run") {
+    pushmill::RunOptions options;
+    if (auto leave = pushmill::parse_run(words, options)) return cli::leave(*leave, "pushmill run");
+    return finish(pushmill::run(options, words));
+  }
+  if (command == "resume") {
+    pushmill::ResumeOptions options;
+    if (auto leave = pushmill::parse_resume(words, options)) return cli::leave(*leave, "pushmill resume");
+    return finish(pushmill::resume(options));
+  }
+  if (command == "ventilator" || command == "worker" || command == "sink") return execute(argv + 1);
+  if (command == "--help" || command == "-h" || command == "help") return std::fputs(kHelp, stdout), cli::kExitOk;
+  if (command == "--version") return std::puts("pushmill " PUSHMILL_VERSION), cli::kExitOk;
+  if (command.empty()) std::fprintf(stderr, "pushmill: say what to do: run, resume, ventilator, worker or sink; see pushmill --help\n");
+  else std::fprintf(stderr, "pushmill: there is no '%s'; see pushmill --help\n", command.c_str());
+  return cli::kExitUsage;
+}

@@ -1,0 +1,43 @@
+#include "pushmill/options.h"
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+
+#include "cli/exit_status.h"
+
+namespace pushmill {
+
+std::optional<cli::Leave> parse_run(const std::vector<std::string>& arguments, RunOptions& options) {
+  CLI::App app("Runs a command for each argument, many at a time, and loses none.", "pushmill run");
+  cli::set_usage(app, "pushmill run [OPTIONS] COMMAND ::: ARGUMENTS\n       pushmill run [OPTIONS] COMMAND < LINES");
+  app.footer("{} in COMMAND stands for the argument, {#} for its number. Without COMMAND each line or argument is a command.\n"
+             "Exit status: the number of failed jobs; 101 if more than 100 failed.");
+  cli::add_count(app, "-j,--jobs", options.slots, 1, "run N jobs at a time; default: one for each CPU that this process may use");
+  app.add_flag("-k,--keep-order", options.keep_order, "write outputs in the order of the input");
+  app.add_option("-a,--arg-file", options.input_file, "read the lines from FILE instead of standard input")->type_name("FILE");
+  app.add_option("--call", options.call, "call HANDLER with each line instead of running a command")->type_name("HANDLER");
+  app.add_option("--joblog", options.joblog, "write a log in GNU parallel's format")->type_name("FILE");
+  cli::add_duration(app, "--timeout", options.timeout, "limit of one attempt; its whole process tree is ended");
+  cli::add_count(app, "--retries", options.retries, 0, "run a failing job N times in all; 0: until it succeeds")->default_str("1");
+  app.add_option("--run-dir", options.run_directory, "directory of the run: kept, and continued if it holds this run already")->type_name("DIR");
+  app.add_flag("--keep-run", options.keep_run, "keep the run directory after success");
+
+  const auto separator = std::find(arguments.begin(), arguments.end(), ":::");
+  if (separator != arguments.end()) options.arguments.emplace(separator + 1, arguments.end());
+  if (auto leave = cli::parse(app, {arguments.begin(), separator}, &options.words)) return leave;
+  if (!options.call.empty() && !options.words.empty()) return cli::Leave{cli::kExitUsage, "--call and a command exclude each other\n"};
+  if (options.arguments && !options.input_file.empty()) return cli::Leave{cli::kExitUsage, "::: and --arg-file exclude each other\n"};
+  for (const std::string& word : options.words) {
+    if (word.starts_with(":::")) return cli::Leave{cli::kExitUsage, word + " is not supported; there is ::: and --arg-file\n"};
+  }
+  return std::nullopt;
+}
+
+std::optional<cli::Leave> parse_resume(const std::vector<std::string>& arguments, ResumeOptions& options) {
+  CLI::App app("Continues an interrupted run.", "pushmill resume");
+  cli::set_usage(app, "pushmill resume DIR");
+  app.add_option("DIR", options.run_directory, "the run directory, as the interrupted run named it")->required();
+  return cli::parse(app, arguments, nullptr);
+}
+
+}  // namespace pushmill

@@ -1,0 +1,31 @@
+// The command lines of `pushmill run` and `pushmill resume`.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cli/options.h"
+
+namespace pushmill {
+
+struct RunOptions {
+  std::uint32_t slots = 0;  // 0: as many as the surroundings allow
+  bool keep_order = false;
+  std::string input_file, run_directory, joblog, call;
+  bool keep_run = false;
+  base::Duration timeout{0};
+  std::uint32_t retries = 1;
+  std::vector<std::string> words;                      // of the command template
+  std::optional<std::vector<std::string>> arguments;  // behind :::
+};
+
+std::optional<cli::Leave> parse_run(const std::vector<std::string>& arguments, RunOptions& options);
+
+struct ResumeOptions {
+  std::string run_directory;
+};
+
+std::optional<cli::Leave> parse_resume(const std::vector<std::string>& arguments, ResumeOptions& options);
+
+}  // namespace pushmill

@@ -1,0 +1,50 @@
+#include "pushmill/progress_line.h"
+
+#include <unistd.h>
+
+#include <cstdio>
+
+namespace pushmill {
+
+namespace {
+constexpr base::Duration kEvery{500'000};
+
+std::string clock_text(std::uint64_t seconds) {
+  char text[32];
+  if (seconds >= 3600) std::snprintf(text, sizeof text, "%lluh%02llum", static_cast<unsigned long long>(seconds / 3600), static_cast<unsigned long long>(seconds / 60 % 60));
+  else std::snprintf(text, sizeof text, "%llum%02llus", static_cast<unsigned long long>(seconds / 60), static_cast<unsigned long long>(seconds % 60));
+  return text;
+}
+}  // namespace
+
+std::string progress_text(const base::Counts& counts, std::uint64_t finished_before, base::Duration elapsed) {
+  const std::uint64_t finished = counts.finished, failed = counts.failed, accepted = counts.accepted;
+  const double seconds = static_cast<double>(elapsed.count()) / 1e6;
+  const double rate = seconds > 0 && finished > finished_before ? static_cast<double>(finished - finished_before) / seconds : 0;
+  char text[160];
+  std::snprintf(text, sizeof text, "%llu done, %llu failed, %llu running, %llu%s total, %.1f/s", static_cast<unsigned long long>(finished - failed),
+                static_cast<unsigned long long>(failed), static_cast<unsigned long long>(counts.running.load()), static_cast<unsigned long long>(accepted),
+                counts.is_input_ended ? "" : "+", rate);
+  std::string line = text;
+  if (counts.is_input_ended && rate > 0 && accepted >= finished) {
+    line += ", ETA " + clock_text(static_cast<std::uint64_t>(static_cast<double>(accepted - finished) / rate));
+  }
+  return line;
+}
+
+ProgressLine::ProgressLine(const base::Counts& counts, base::TimePoint now)
+    : counts_(counts), is_terminal_(::isatty(STDERR_FILENO) == 1), started_(now), finished_before_(counts.finished), next_(now + kEvery) {}
+
+void ProgressLine::draw(base::TimePoint now) {
+  if (!is_terminal_ || now < next_) return;
+  next_ = now + kEvery;
+  is_drawn_ = true;
+  std::fprintf(stderr, "\r\033[K%s", progress_text(counts_, finished_before_, now - started_).c_str());
+}
+
+void ProgressLine::clear() {
+  if (is_drawn_) std::fputs("\r\033[K", stderr);
+  is_drawn_ = false;
+}
+
+}  // namespace pushmill

@@ -1,0 +1,282 @@
+#include "pushmill/run.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <climits>
+#include <csignal>
+#include <cstdio>
+#include <functional>
+#include <thread>
+#include <utility>
+
+#include "cli/environment.h"
+#include "cli/exit_status.h"
+#include "cli/log.h"
+#include "cli/program.h"
+#include "io/clock.h"
+#include "io/run_directory.h"
+#include "pushmill/progress_line.h"
+#include "sink/shell.h"
+#include "ventilator/origin.h"
+#include "ventilator/shell.h"
+#include "worker/shell.h"
+
+namespace pushmill {
+
+namespace {
+
+constexpr char kSinkEndpoint[] = "inproc://sink";
+constexpr char kFeedbackEndpoint[] = "inproc://ventilator";
+
+// A run that is to be made or continued: where, and as what.
+struct Plan {
+  RunOptions options;
+  ventilator::Origin origin;
+  std::string directory;
+  bool is_unnamed = false;  // ours to remove after success
+  bool reads_stdin = true;  // false: an interrupted run is finished without its standard input
+};
+
+base::Result<std::optional<ventilator::JobSource>> open_source(const Plan& plan) {
+  if (plan.options.arguments) return std::optional(ventilator::JobSource::list(*plan.options.arguments));
+  if (!plan.options.input_file.empty()) {
+    auto file = ventilator::JobSource::file(plan.options.input_file);
+    if (!file) return file.error();
+    return std::optional(std::move(*file));
+  }
+  if (!plan.reads_stdin) return std::optional<ventilator::JobSource>();
+  return std::optional(ventilator::JobSource::standard_input());
+}
+
+// The three roles, their threads and the bells to stop them: first the worker, which ends its jobs and hands in what it holds while the others still
+// confirm, then the head.
+class Roles {
+ public:
+  static base::Result<std::unique_ptr<Roles>> open(const Plan& plan, const worker::CallerSignals& caller, ventilator::JobSource* source);
+  ~Roles() { join(); }
+
+  // The exit status of a run that had ended before; none: start() it.
+  const std::optional<int>& ended() const { return ended_; }
+  void start();
+  // Waits for a signal or the end. `signals`: the first stops the run, a second one ends it without waiting for the jobs.
+  void wait(io::Signals& signals);
+  void join();
+
+  const base::Counts& counts() const { return counts_; }
+  int signal() const { return signal_; }
+  base::Result<int> status() const;
+
+ private:
+  Roles(io::Context context, io::Event finished, io::Event drain, io::Event quit)
+      : context_(std::move(context)), finished_(std::move(finished)), drain_(std::move(drain)), quit_(std::move(quit)) {}
+  base::Status open_roles(const Plan& plan, const worker::CallerSignals& caller, ventilator::JobSource* source);
+  template <typename Role, typename Value>
+  void start_thread(std::thread& thread, Role& role, std::optional<base::Result<Value>>& result);
+
+  io::Context context_;
+  io::Event finished_, drain_, quit_;
+  base::Counts counts_;
+  const cli::Log log_{"pushmill"};
+  const worker::HandlerRegistry handlers_ = worker::built_in_handlers();
+  std::optional<sink::Shell> sink_;
+  std::optional<ventilator::Shell> ventilator_;
+  std::optional<worker::Shell> worker_;
+  std::optional<int> ended_;
+
+  std::thread sink_thread_, ventilator_thread_, worker_thread_;
+  std::atomic<int> left_{0};
+  std::atomic<bool> has_worker_left_{false}, has_failed_{false};
+  std::optional<base::Result<std::optional<int>>> sink_result_, ventilator_result_;
+  std::optional<base::Result<worker::Exit::Why>> worker_result_;
+  int signal_ = 0;
+};
+
+base::Result<std::unique_ptr<Roles>> Roles::open(const Plan& plan, const worker::CallerSignals& caller, ventilator::JobSource* source) {
+  auto context = io::Context::create(0, 1023);
+  if (!context) return context.error();
+  auto finished = io::Event::create(), drain = io::Event::create(), quit = io::Event::create();
+  for (auto* event : {&finished, &drain, &quit}) {
+    if (!*event) return event->error();
+  }
+  std::unique_ptr<Roles> roles(new Roles(std::move(*context), std::move(*finished), std::move(*drain), std::move(*quit)));
+  if (auto opened = roles->open_roles(plan, caller, source); !opened) return opened.error();
+  return roles;
+}
+
+base::Status Roles::open_roles(const Plan& plan, const worker::CallerSignals& caller, ventilator::JobSource* source) {
+  const ventilator::JobDefaults defaults{plan.origin.shell, "", plan.options.timeout};
+  ventilator::ShellConfig ventilator;
+  ventilator.sink_endpoint = kSinkEndpoint;
+  ventilator.listen = kFeedbackEndpoint;
+  ventilator.run_directory = plan.directory;
+  ventilator.origin = plan.origin.encode();
+  ventilator.durability = io::Durability::Process;
+  ventilator.policy.retries = plan.options.retries;
+  ventilator.is_embedded = true;
+  ventilator.stop_fd = quit_.fd();
+  ventilator.drain_fd = drain_.fd();
+  ventilator_.emplace(context_, ventilator,
+                      plan.options.call.empty() ? ventilator::Template::parse(plan.options.words, defaults)
+                                                : ventilator::Template::call(plan.options.call, 1, defaults),
+                      source == nullptr ? std::nullopt : std::optional(std::move(*source)), log_, counts_);
+  auto ended = ventilator_->open();
+  if (!ended) return ended.error();
+  ended_ = *ended;
+
+  sink::ShellConfig sink;
+  sink.listen = {kSinkEndpoint};
+  sink.run_directory = plan.directory;
+  sink.durability = io::Durability::Process;
+  sink.joblog = plan.options.joblog;
+  sink.order = plan.options.keep_order ? sink::Order::Job : sink::Order::Completion;
+  sink.stop_fd = quit_.fd();
+  if (ended_) return base::ok();
+  sink_.emplace(context_, sink, log_, counts_);
+  ended = sink_->open();
+  if (!ended) return ended.error();
+
+  worker::ShellConfig worker;
+  worker.sink_endpoint = kSinkEndpoint;
+  worker.slots = plan.options.slots > 0 ? plan.options.slots : cli::default_slots();
+  worker.keeper.keeper = cli::find_program("keeper");
+  worker.keeper.caller = caller;
+  worker.stop_fd = drain_.fd();
+  if (worker.keeper.keeper.empty()) return base::Error{base::Error::Kind::Protocol, "the keeper program is missing: it belongs beside this one"};
+  worker_.emplace(context_, worker, handlers_, log_);
+  return base::ok();
+}
+
+template <typename Role, typename Value>
+void Roles::start_thread(std::thread& thread, Role& role, std::optional<base::Result<Value>>& result) {
+  thread = std::thread([this, &role, &result] {
+    result.emplace(role.run());
+    if (!*result) has_failed_ = true;
+    if constexpr (std::is_same_v<Role, worker::Shell>) has_worker_left_ = true;
+    ++left_;
+    finished_.set();
+  });
+}
+
+void Roles::start() {
+  start_thread(sink_thread_, *sink_, sink_result_);
+  start_thread(ventilator_thread_, *ventilator_, ventilator_result_);
+  start_thread(worker_thread_, *worker_, worker_result_);
+}
+
+void Roles::wait(io::Signals& signals) {
+  ProgressLine progress(counts_, io::now());
+  while (left_ < 3) {
+    pollfd fds[2] = {{signals.fd(), POLLIN, 0}, {finished_.fd(), POLLIN, 0}};
+    ::poll(fds, 2, progress.is_shown() ? 500 : -1);
+    progress.draw(io::now());
+    if ((fds[1].revents & POLLIN) != 0) finished_.clear();
+    if (const auto signal = signals.next()) {
+      if (signal_ != 0) quit_.set();
+      else signal_ = *signal;
+      drain_.set();
+    }
+    if (has_failed_) drain_.set();
+    if (has_worker_left_ && (signal_ != 0 || has_failed_)) quit_.set();
+  }
+  progress.clear();
+}
+
+void Roles::join() {
+  for (std::thread* thread : {&sink_thread_, &ventilator_thread_, &worker_thread_}) {
+    if (thread->joinable()) thread->join();
+  }
+}
+
+base::Result<int> Roles::status() const {
+  if (sink_result_ && !*sink_result_) return sink_result_->error();
+  if (ventilator_result_ && !*ventilator_result_) return ventilator_result_->error();
+  if (worker_result_ && !*worker_result_) return worker_result_->error();
+  if (ventilator_result_ && **ventilator_result_) return ***ventilator_result_;
+  if (signal_ != 0) return cli::exit_status_of_signal(signal_);
+  return base::Error{base::Error::Kind::Protocol, "the run stopped before its end"};
+}
+
+// One line when there is something to say, and what becomes of the run directory.
+void conclude(const Plan& plan, int status, const base::Counts& counts, bool had_ended) {
+  if (status == cli::kExitOk && plan.is_unnamed && !plan.options.keep_run) {
+    if (auto removed = io::remove_run_directory(plan.directory); !removed) std::fprintf(stderr, "pushmill: %s\n", removed.error().message.c_str());
+    return;
+  }
+  if (status == cli::kExitOk || had_ended) return;
+  const auto number = [](const std::atomic<std::uint64_t>& n) { return static_cast<unsigned long long>(n.load()); };
+  if (status <= cli::kExitManyFailed) {
+    std::fprintf(stderr, "pushmill: %llu of %llu jobs failed; the run is in %s\n", number(counts.failed), number(counts.accepted), plan.directory.c_str());
+  } else {
+    std::fprintf(stderr, "pushmill: stopped with %llu of %llu%s jobs finished; continue with: pushmill resume %s\n", number(counts.finished),
+                 number(counts.accepted), counts.is_input_ended ? "" : "+", base::shell_quote(plan.directory).c_str());
+  }
+}
+
+base::Result<int> carry_out(const Plan& plan) {
+  const auto caller = worker::CallerSignals::of_this_process();
+  auto signals = io::Signals::block();
+  if (!signals) return signals.error();
+  auto source = open_source(plan);
+  if (!source) return source.error();
+  auto roles = Roles::open(plan, caller, *source ? &**source : nullptr);
+  if (!roles) return roles.error();
+  if ((*roles)->ended()) return *(*roles)->ended();
+  (*roles)->start();
+  (*roles)->wait(*signals);
+  (*roles)->join();
+  const auto status = (*roles)->status();
+  conclude(plan, status ? *status : cli::exit_status(status.error().kind), (*roles)->counts(), false);
+  return status;
+}
+
+std::string working_directory() {
+  char path[PATH_MAX];
+  return ::getcwd(path, sizeof path) != nullptr ? path : "";
+}
+
+}  // namespace
+
+base::Result<int> run(const RunOptions& options, const std::vector<std::string>& words) {
+  Plan plan{options, {cli::calling_shell(), working_directory(), words}, "", options.run_directory.empty(), true};
+  if (options.run_directory.empty()) {
+    const auto parent = io::default_run_parent();
+    if (!parent) return parent.error();
+    const auto directory = io::create_run_directory(*parent);
+    if (!directory) return directory.error();
+    plan.directory = directory->path;
+  } else {
+    const auto directory = io::open_run_directory(options.run_directory);
+    if (!directory) return directory.error();
+    plan.directory = directory->path;
+    auto origin = ventilator::origin_of(plan.directory);
+    if (!origin) return origin.error();
+    if (*origin) plan.origin = **origin;
+  }
+  auto status = carry_out(plan);
+  // A run that never began leaves nothing to keep.
+  if (!status && plan.is_unnamed && !ventilator::origin_of(plan.directory)) (void)io::remove_run_directory(plan.directory);
+  return status;
+}
+
+base::Result<int> resume(const ResumeOptions& options) {
+  const auto directory = io::find_run_directory(options.run_directory);
+  if (!directory) return directory.error();
+  auto origin = ventilator::origin_of(directory->path);
+  if (!origin) return origin.error();
+  if (!*origin) return base::Error{base::Error::Kind::NotFound, directory->path + ": no run has begun here"};
+  Plan plan{{}, **origin, directory->path, false, false};
+  if (auto wrong = parse_run(plan.origin.arguments, plan.options)) {
+    return base::Error{base::Error::Kind::Usage, directory->path + " was not begun by pushmill run: start its ventilator and sink again"};
+  }
+  plan.is_unnamed = plan.options.run_directory.empty();
+  // Relative names and the commands mean what they meant where the run was begun.
+  if (::chdir(plan.origin.directory.c_str()) != 0) {
+    return base::Error{base::Error::Kind::NotFound, "cannot enter " + plan.origin.directory + ", where the run was begun"};
+  }
+  return carry_out(plan);
+}
+
+}  // namespace pushmill
