@@ -55,7 +55,7 @@ base::Result<std::optional<ventilator::JobSource>> open_source(const Plan& plan)
 // confirm, then the head.
 class Roles {
  public:
-  static base::Result<std::unique_ptr<Roles>> open(const Plan& plan, const worker::CallerSignals& caller, ventilator::JobSource* source);
+  static base::Result<std::unique_ptr<Roles>> open(const Plan& plan, const worker::CallerSignals& caller, int interrupt_fd, ventilator::JobSource* source);
   ~Roles() { join(); }
 
   // The exit status of a run that had ended before; none: start() it.
@@ -72,7 +72,7 @@ class Roles {
  private:
   Roles(io::Context context, io::Event finished, io::Event drain, io::Event quit)
       : context_(std::move(context)), finished_(std::move(finished)), drain_(std::move(drain)), quit_(std::move(quit)) {}
-  base::Status open_roles(const Plan& plan, const worker::CallerSignals& caller, ventilator::JobSource* source);
+  base::Status open_roles(const Plan& plan, const worker::CallerSignals& caller, int interrupt_fd, ventilator::JobSource* source);
   template <typename Role, typename Value>
   void start_thread(std::thread& thread, Role& role, std::optional<base::Result<Value>>& result);
 
@@ -94,7 +94,7 @@ class Roles {
   int signal_ = 0;
 };
 
-base::Result<std::unique_ptr<Roles>> Roles::open(const Plan& plan, const worker::CallerSignals& caller, ventilator::JobSource* source) {
+base::Result<std::unique_ptr<Roles>> Roles::open(const Plan& plan, const worker::CallerSignals& caller, int interrupt_fd, ventilator::JobSource* source) {
   auto context = io::Context::create(0, 1023);
   if (!context) return context.error();
   auto finished = io::Event::create(), drain = io::Event::create(), quit = io::Event::create();
@@ -102,11 +102,11 @@ base::Result<std::unique_ptr<Roles>> Roles::open(const Plan& plan, const worker:
     if (!*event) return event->error();
   }
   std::unique_ptr<Roles> roles(new Roles(std::move(*context), std::move(*finished), std::move(*drain), std::move(*quit)));
-  if (auto opened = roles->open_roles(plan, caller, source); !opened) return opened.error();
+  if (auto opened = roles->open_roles(plan, caller, interrupt_fd, source); !opened) return opened.error();
   return roles;
 }
 
-base::Status Roles::open_roles(const Plan& plan, const worker::CallerSignals& caller, ventilator::JobSource* source) {
+base::Status Roles::open_roles(const Plan& plan, const worker::CallerSignals& caller, int interrupt_fd, ventilator::JobSource* source) {
   const ventilator::JobDefaults defaults{plan.origin.shell, "", plan.options.timeout};
   ventilator::ShellConfig ventilator;
   ventilator.sink_endpoint = kSinkEndpoint;
@@ -122,7 +122,7 @@ base::Status Roles::open_roles(const Plan& plan, const worker::CallerSignals& ca
                       plan.options.call.empty() ? ventilator::Template::parse(plan.options.words, defaults)
                                                 : ventilator::Template::call(plan.options.call, 1, defaults),
                       source == nullptr ? std::nullopt : std::optional(std::move(*source)), log_, counts_);
-  auto ended = ventilator_->open();
+  auto ended = ventilator_->open(interrupt_fd);
   if (!ended) return ended.error();
   ended_ = *ended;
 
@@ -221,7 +221,7 @@ base::Result<int> carry_out(const Plan& plan) {
   if (!signals) return signals.error();
   auto source = open_source(plan);
   if (!source) return source.error();
-  auto roles = Roles::open(plan, caller, *source ? &**source : nullptr);
+  auto roles = Roles::open(plan, caller, signals->fd(), *source ? &**source : nullptr);
   if (!roles) return roles.error();
   if ((*roles)->ended()) return *(*roles)->ended();
   (*roles)->start();
@@ -257,7 +257,10 @@ base::Result<int> run(const RunOptions& options, const std::vector<std::string>&
   }
   auto status = carry_out(plan);
   // A run that never began leaves nothing to keep.
-  if (!status && plan.is_unnamed && !ventilator::origin_of(plan.directory)) (void)io::remove_run_directory(plan.directory);
+  if (!status && plan.is_unnamed) {
+    const auto begun = ventilator::origin_of(plan.directory);
+    if (begun && !*begun) (void)io::remove_run_directory(plan.directory);
+  }
   return status;
 }
 

@@ -170,7 +170,7 @@ void Shell::refuse_foreign(std::string_view frame) {
   if (!lane) return;
   refusal_.emplace(std::move(*lane));
   reactor_.watch(*refusal_, kRefusal);
-  wire::encode(run_, wire::Refused{state.worker, "this sink serves run " + run_.short_hex() + ", not " + message->run.short_hex()}, frame_);
+  wire::encode(message->run, wire::Refused{state.worker, "this sink serves run " + run_.short_hex() + ", not " + message->run.short_hex()}, frame_);
   refusal_->send(frame_);
   log_.warning("a worker of another run (" + message->run.short_hex() + ") reports here; refused");
 }

@@ -279,16 +279,19 @@ void Core::send_ctrl(WorkerEntry& entry) {
   ctrl.generation = entry.lane->generation;
   ctrl.limit = entry.lane->limit;
   ctrl.state_seq = entry.state_seq;
-  if (entry.confirms.size() > wire::kMaxItems) {
-    ctrl.confirms.assign(entry.confirms.end() - wire::kMaxItems, entry.confirms.end());
-    entry.confirms.resize(entry.confirms.size() - wire::kMaxItems);
-  } else {
-    ctrl.confirms = std::exchange(entry.confirms, {});
-  }
+  ctrl.confirms = std::exchange(entry.confirms, {});
   ctrl.complete = complete_at_.has_value();
   ctrl.heartbeat = config_.policy.heartbeat;
   ctrl.lease = config_.policy.lease;
   entry.lane->echoed_limit = entry.lane->limit;
+  // More confirms than a frame holds go ahead in frames of their own, which echo nothing yet.
+  while (ctrl.confirms.size() > wire::kMaxItems) {
+    wire::Ctrl part = ctrl;
+    part.confirms.resize(wire::kMaxItems);
+    part.state_seq = 0;
+    ctrl.confirms.erase(ctrl.confirms.begin(), ctrl.confirms.begin() + wire::kMaxItems);
+    effects_->push_back(SendCtrl{std::move(part)});
+  }
   effects_->push_back(SendCtrl{std::move(ctrl)});
 }
 

@@ -47,7 +47,7 @@ base::Result<int> run(const ventilator::Options& options, const std::vector<std:
   base::Counts counts;
   auto job_template = options.call.empty() ? ventilator::Template::parse(options.words, defaults) : ventilator::Template::call(options.call, 1, defaults);
   ventilator::Shell shell(*context, config, std::move(job_template), std::move(*source), log, counts);
-  auto ended = shell.open();
+  auto ended = shell.open(signals->fd());
   if (ended && !*ended) ended = shell.run();
   if (!ended) return ended.error();
   if (*ended) return **ended;

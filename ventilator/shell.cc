@@ -30,7 +30,7 @@ Shell::Shell(io::Context& context, ShellConfig config, std::optional<Template> j
 
 // ---- before the loop
 
-base::Result<std::optional<int>> Shell::open() {
+base::Result<std::optional<int>> Shell::open(int interrupt_fd) {
   auto lock = io::Lock::take(config_.run_directory, io::Lock::kVentilator, "ventilator");
   if (!lock) return lock.error();
   lock_.emplace(std::move(*lock));
@@ -40,7 +40,7 @@ base::Result<std::optional<int>> Shell::open() {
   if (template_) {
     if (auto fits = spool_->describe_run(template_->text(), source_ ? source_->text() : "", config_.origin); !fits) return fits.error();
   }
-  if (auto fits = match_input(); !fits) return fits.error();
+  if (auto fits = match_input(interrupt_fd); !fits) return fits.error();
   if (spool_->summary().ended) return std::optional<int>(*spool_->summary().ended);
   if (const auto mark = io::end_mark_of_sink(config_.run_directory)) {
     if (auto committed = spool_->commit_ended(mark->exit_status); !committed) return committed.error();
@@ -51,15 +51,18 @@ base::Result<std::optional<int>> Shell::open() {
 }
 
 // An input that is offered again must begin with the records accepted before. Nothing is dispatched until that is seen.
-base::Status Shell::match_input() {
+base::Status Shell::match_input(int interrupt_fd) {
   const base::JobId accepted = spool_->summary().accepted;
   base::JobId job = 0;
   std::string spec;
   while (source_ && !is_source_at_end_ && (job < accepted || (spool_->summary().end_of_input && !spool_->summary().cut))) {
     if (const int fd = source_->fd(); fd >= 0) {
-      pollfd fds[2] = {{fd, POLLIN, 0}, {config_.stop_fd, POLLIN, 0}};
+      pollfd fds[2] = {{fd, POLLIN, 0}, {interrupt_fd, POLLIN, 0}};
       ::poll(fds, 2, -1);
-      if ((fds[1].revents & POLLIN) != 0) return base::ok();
+      if ((fds[1].revents & POLLIN) != 0) {
+        is_interrupted_ = true;
+        return base::ok();
+      }
     }
     const JobSource::State state = source_->read(kRecordsPerTurn, kBytesPerTurn, records_);
     for (std::string_view record : records_) {
@@ -85,6 +88,7 @@ base::Status Shell::match_input() {
 // ---- the loop
 
 base::Result<std::optional<int>> Shell::run() {
+  if (is_interrupted_) return std::optional<int>();
   auto feedback = io::Pull::create(context_, wire::kMaxSocketMessage);
   if (!feedback) return feedback.error();
   feedback_.emplace(std::move(*feedback));

@@ -38,16 +38,16 @@ class Shell {
   Shell(io::Context& context, ShellConfig config, std::optional<Template> job_template, std::optional<JobSource> source, const cli::Log& log, base::Counts& counts);
 
   // Opens the run directory's databases and sees whether template and input fit the run that is in them. The value is the exit status of a run that had
-  // ended already. Errors: Conflict when they do not fit, Busy when another ventilator has the run.
-  base::Result<std::optional<int>> open();
+  // ended already. Errors: Conflict when they do not fit, Busy when another ventilator has the run. May wait for input; `interrupt_fd`, when readable, ends
+  // that, and run() then returns at once.
+  base::Result<std::optional<int>> open(int interrupt_fd);
   // Runs until the run is complete (its exit status) or until told to stop (none). REQUIRES: open() returned no status.
   base::Result<std::optional<int>> run();
 
   const std::string& cut_reason() const { return spool_->summary().cut_reason; }
 
  private:
-  base::Status check_template();
-  base::Status match_input();
+  base::Status match_input(int interrupt_fd);
   void end_input(bool cut, const std::string& reason);
   bool may_read() const;
   void read_input();
@@ -83,6 +83,7 @@ class Shell {
   std::vector<std::string_view> records_;
   std::vector<std::string> surplus_;   // specs read behind the accepted ones while the input was compared
   bool is_source_at_end_ = false;
+  bool is_interrupted_ = false;        // while the input was compared
   std::string source_error_;
   std::uint64_t bytes_ahead_ = 0;      // spooled in this life and not dispatched
 

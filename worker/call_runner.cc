@@ -83,6 +83,7 @@ wire::Result CallRunner::run(const Item& item) const {
   result.runtime_us = static_cast<std::uint64_t>((io::now() - start).count());
   result.finished_at = result.started_at + static_cast<base::WallTime>(result.runtime_us);
   auto printed = value ? wire::print_value(*value) : base::Result<std::string>(value.error());
+  if (printed && !wire::is_binary(*value)) *printed += '\n';
   if (printed && printed->size() > wire::kInlineOutput) {
     printed = base::Error{base::Error::Kind::Usage, "the result is over " + std::to_string(wire::kInlineOutput) + " bytes; larger outputs are not supported yet"};
   }

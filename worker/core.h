@@ -42,6 +42,8 @@ class Core {
   bool holds(const base::Attempt& attempt) const;
   bool holds_nothing() const { return queue_.empty() && running_.empty() && unconfirmed_.empty(); }
   std::size_t running() const { return running_.size(); }
+  std::size_t queued() const { return queue_.size(); }
+  std::uint64_t window() const { return window_.jobs(shortest_busy()); }  // jobs to hold at most, as of now
   bool has_head() const { return generation_ != base::Generation{}; }
   base::TimePoint echoed_at() const { return echoed_at_; }
   std::uint64_t session() const { return session_; }

@@ -13,8 +13,6 @@
 #include <cerrno>
 #include <climits>
 
-#include "base/check.h"
-
 namespace worker {
 namespace {
 
@@ -51,14 +49,14 @@ void add_to_poll(int poll_fd, int fd, std::uint64_t about) {
 
 }  // namespace
 
-Keeper::Keeper(int socket, std::unique_ptr<SharedGroups> groups) : channel_(socket), groups_(std::move(groups)), scratch_(std::make_unique_for_overwrite<char[]>(kScratch)) {
+Keeper::Keeper(int socket, std::unique_ptr<SharedGroups> groups)
+    : channel_(socket), groups_(std::move(groups)), scratch_(std::make_unique_for_overwrite<char[]>(kScratch)) {
   prctl(PR_SET_CHILD_SUBREAPER, 1);
   sigset_t child_signal;
   sigemptyset(&child_signal);
   sigaddset(&child_signal, SIGCHLD);
   signal_fd_ = signalfd(-1, &child_signal, SFD_CLOEXEC | SFD_NONBLOCK);
   poll_fd_ = epoll_create1(EPOLL_CLOEXEC);
-  CHECK_INVARIANT(signal_fd_ >= 0 && poll_fd_ >= 0);
   add_to_poll(poll_fd_, socket, kSocketEvent);
   add_to_poll(poll_fd_, signal_fd_, kSignalEvent);
 }
@@ -69,6 +67,7 @@ Keeper::~Keeper() {
 }
 
 int Keeper::run() {
+  if (signal_fd_ < 0 || poll_fd_ < 0) return 1;  // the worker sees its keeper die
   while (!is_peer_gone_ || !jobs_.empty()) {
     take_events(monotonic_now());
     on_deadlines(monotonic_now());
@@ -102,7 +101,6 @@ void Keeper::take_events(base::TimePoint now) {
   epoll_event events[64];
   const int count = epoll_wait(poll_fd_, events, 64, poll_timeout(now));
   bool has_children = false, has_messages = false;
-  // Streams first: the others may end jobs, and what stands in `events` would then point to nothing.
   for (int i = 0; i < count; ++i) {
     const std::uint64_t about = events[i].data.u64;
     if (about == kSignalEvent) {
@@ -191,7 +189,12 @@ void Keeper::on_peer_gone() {
   is_peer_gone_ = true;
   epoll_ctl(poll_fd_, EPOLL_CTL_DEL, channel_.fd(), nullptr);
   std::erase_if(jobs_, [](const auto& entry) { return entry.second->pid == 0; });
-  for (auto& [seat, job] : jobs_) become_ending(*job, base::Outcome::Cancelled, {});
+  const ProcessTable table(getpid());
+  for (auto& [seat, job] : jobs_) {
+    for (const Process& process : table.descendants())
+      if (process.pid == job->pid) strays_since_ = std::min(strays_since_, process.start_ticks);
+    become_ending(*job, base::Outcome::Cancelled, {});
+  }
 }
 
 void Keeper::close_stream(Stream& stream) {
@@ -281,7 +284,7 @@ void Keeper::become_ending(Job& job, base::Outcome outcome, std::string reason) 
   for (std::size_t i = 0; i < job.streams.size() && outcome == base::Outcome::Failed; ++i)
     if (job.streams[i].is_over && reason.empty())
       reason = std::string(i == 0 ? "stdout" : "stderr") + " is over " + std::to_string(hello_.inline_output) + " bytes; larger outputs are not supported yet";
-  job.ending.emplace(Ending{outcome, std::move(reason), TreeKiller({job.pid, attempt_mark(hello_.token, job.start.attempt), {}}, hello_.grace, monotonic_now())});
+  job.ending.emplace(Ending{outcome, std::move(reason), TreeKiller({job.pid, attempt_mark(hello_.token, job.start.attempt), {}, 0}, hello_.grace, monotonic_now())});
   ++endings_;
 }
 
@@ -342,10 +345,10 @@ void Keeper::report(Job& job, wire::Result result) {
   jobs_.erase(seat);
 }
 
-// At the very end: what we adopted and no mark gives to an attempt that ended well may belong to one that did not.
+// At the very end: what we adopted since the first of the ended attempts began, and no mark gives to another, may be theirs.
 void Keeper::sweep_strays() {
-  if (!launcher_) return;
-  TreeKiller killer({0, {}, hello_.token}, hello_.grace, monotonic_now());
+  if (strays_since_ == kNoStrays) return;
+  TreeKiller killer({0, {}, hello_.token, strays_since_}, hello_.grace, monotonic_now());
   for (;;) {
     const ProcessTable table(getpid());
     if (killer.step(table, monotonic_now(), false)) return;

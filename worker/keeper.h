@@ -91,6 +91,8 @@ class Keeper {
   std::unordered_map<pid_t, std::uint32_t> seats_;                // of leaders not reaped
   std::uint32_t last_serial_ = 0;
   std::size_t endings_ = 0;
+  static constexpr std::uint64_t kNoStrays = ~std::uint64_t{0};
+  std::uint64_t strays_since_ = kNoStrays;  // in the ticks of Process
   std::unique_ptr<char[]> scratch_;
 };
 

@@ -227,7 +227,7 @@ void KeeperRunner::on_keeper_gone() {
   channel_.reset();
   if (keeper_pid_ > 0) ::kill(keeper_pid_, SIGKILL);  // our child and not reaped, so still itself: it must not go on if only the socket broke
   for (const auto& [seat, running] : running_)
-    leftovers_.push_back({running, TreeKiller({*groups_->at(seat), attempt_mark(token_, running.attempt), {}}, config_.grace, monotonic_now())});
+    leftovers_.push_back({running, TreeKiller({*groups_->at(seat), attempt_mark(token_, running.attempt), {}, 0}, config_.grace, monotonic_now())});
   running_.clear();
   free_seats_.clear();
   next_seat_ = 0;

@@ -145,7 +145,8 @@ bool TreeKiller::is_seed(const ProcessTable& table, std::size_t index) const {
   if (std::find(known_.begin(), known_.end(), Name{p.pid, p.start_ticks}) != known_.end()) return true;
   if (p.is_dead) return false;
   if (!tree_.mark.empty() && has_word(table.marks(index), tree_.mark)) return true;
-  return !tree_.stray_token.empty() && p.parent == table.root() && table.marks(index).find(tree_.stray_token + "/") == std::string::npos;
+  if (tree_.stray_token.empty() || p.parent != table.root() || p.start_ticks < tree_.stray_since) return false;
+  return table.marks(index).find(tree_.stray_token + "/") == std::string::npos;
 }
 
 std::vector<std::size_t> TreeKiller::members(const ProcessTable& table) const {

@@ -46,7 +46,8 @@ class ProcessTable {
 struct Tree {
   pid_t group = 0;           // the group that the attempt's leader was started in; 0: not known
   std::string mark;          // as attempt_mark() made it
-  std::string stray_token;   // not empty: also children of the table's root that carry no mark with this token
+  std::string stray_token;   // not empty: also children of the table's root that carry no mark with this token and started
+  std::uint64_t stray_since = 0;  // no earlier than this tick
 };
 
 // Ends one tree: TERM to each process as it is found, KILL after the grace, until two readings in a row find none alive. (One is not enough: a process

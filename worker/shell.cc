@@ -107,26 +107,25 @@ base::Status Shell::open_session() {
 void Shell::receive() {
   for (int i = 0; i < kFramesPerTurn && pull_ && pull_->receive(received_); ++i) {
     auto message = wire::decode_to_worker(received_.bytes(), run_);
-    if (!message && message.error().kind == base::Error::Kind::Conflict) {
-      message = wire::decode_to_worker(received_.bytes(), base::RunId{});
-      const auto* refused = message ? std::get_if<wire::Refused>(&message->message) : nullptr;
-      if (refused == nullptr || refused->worker != id_) continue;
-      if (core_->holds_nothing()) {
-        log_.info(refused->reason + "; joining it");
-        run_ = {};
-      } else {
-        log_.warning(refused->reason + "; holding what belongs to the other run");
-      }
-      continue;
-    }
     if (!message) {
       log_.debug("dropped a frame: " + message.error().message);
       continue;
     }
+    if (const auto* refused = std::get_if<wire::Refused>(&message->message); refused != nullptr && refused->worker == id_) on_refused(*refused);
     const base::RunId run = message->run;
     const bool had_head = core_->has_head();
     std::visit([this](auto&& m) { feed(Event(std::move(m))); }, std::move(message->message));
     if (core_->has_head() && !had_head) run_ = run;
+  }
+}
+
+// The sink at our address serves another run now. A worker that holds nothing joins that one.
+void Shell::on_refused(const wire::Refused& refused) {
+  if (core_->holds_nothing()) {
+    log_.info(refused.reason + "; joining it");
+    run_ = {};
+  } else {
+    log_.warning(refused.reason + "; holding what belongs to the other run");
   }
 }
 

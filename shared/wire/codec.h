@@ -40,5 +40,6 @@ std::string describe(const base::JobSpec& spec);
 // One msgpack string holding `bytes` (raw, any bytes), for the arguments of a call; and a value printed: a str or bin as its bytes, anything else as one line of JSON.
 std::string pack_bytes(std::string_view bytes);
 base::Result<std::string> print_value(std::string_view msgpack);
+bool is_binary(std::string_view msgpack);  // a bin: printed as it is, where other values are lines
 
 }  // namespace wire

@@ -158,6 +158,11 @@ std::string pack_bytes(std::string_view bytes) {
   return packed;
 }
 
+bool is_binary(std::string_view msgpack) {
+  Reader reader(msgpack);
+  return reader.next().kind == Token::Kind::Bin;
+}
+
 base::Result<std::string> print_value(std::string_view msgpack) {
   Reader reader(msgpack);
   std::string text;

@@ -30,11 +30,11 @@ int main(int argc, char** argv) {
         broken = true;
       }
       const auto& c = cluster.counters();
-      sum.ticks += c.ticks, sum.crashes += c.crashes, sum.returned += c.returned, sum.lost += c.lost, sum.superseded += c.superseded;
+      sum.ticks += c.ticks, sum.crashes += c.crashes, sum.returned += c.returned, sum.unreached += c.unreached, sum.lost += c.lost, sum.superseded += c.superseded;
       sum.sessions += c.sessions, sum.taken_back += c.taken_back, sum.results += c.results;
       ++schedules;
     }
-    std::printf("%-10s %llu schedules, %llu violations; ticks %llu, crashes %llu, results %llu, returned %llu, lost %llu, taken back %llu, superseded %llu, new sessions %llu\n",
+    std::printf("%-10s %llu schedules, %llu violations; ticks %llu, crashes %llu, results %llu, returned %llu (%llu never reached), lost %llu, taken back %llu, superseded %llu, new sessions %llu\n",
                 faults.name, static_cast<unsigned long long>(seeds), static_cast<unsigned long long>(violations), static_cast<unsigned long long>(sum.ticks),
                 static_cast<unsigned long long>(sum.crashes), static_cast<unsigned long long>(sum.results), static_cast<unsigned long long>(sum.returned),
                 static_cast<unsigned long long>(sum.lost), static_cast<unsigned long long>(sum.taken_back), static_cast<unsigned long long>(sum.superseded),

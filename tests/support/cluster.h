@@ -47,7 +47,7 @@ class Cluster {
   Cluster(const Faults& faults, std::uint64_t seed);
   void run();  // throws Violation
 
-  struct Counters { std::uint64_t ticks = 0, crashes = 0, returned = 0, lost = 0, superseded = 0, sessions = 0, taken_back = 0, results = 0; };
+  struct Counters { std::uint64_t ticks = 0, crashes = 0, returned = 0, unreached = 0, lost = 0, superseded = 0, sessions = 0, taken_back = 0, results = 0; };
   const Counters& counters() const { return counters_; }
 
  private:
@@ -74,12 +74,15 @@ class Cluster {
     Uplink up;
     std::map<base::WorkerId, std::pair<base::Generation, StreamPtr>> lanes;
     std::uint64_t paused_until = 0;
+    std::uint64_t sink_epoch = 0;  // the greatest it was told
   };
   struct SinkNode {
     sink::Core core;
     std::vector<sink::Effect> rows;
     StreamPtr feedback;
-    std::uint64_t paused_until = 0, started = 0;
+    std::uint64_t paused_until = 0;
+    std::uint64_t ventilator_epoch = 0;  // the greatest it was told
+    std::map<base::WorkerId, std::pair<std::uint64_t, std::uint64_t>> states;  // session and number of the newest
   };
   struct WorkerNode {
     worker::Core core;
@@ -88,9 +91,14 @@ class Cluster {
     std::string endpoint;
     std::map<base::Attempt, std::uint64_t> running;  // to its end
     std::set<base::Attempt> killed;
+    std::set<base::Attempt> held;  // what it must hold until it is logged
     std::uint64_t paused_until = 0;
+    std::uint64_t widest = 0;        // its window at any time so far
+    std::uint64_t disturbed_at = 0;  // what it said up to here may not have reached the sink in time
   };
   struct Crash { std::string who; };
+  struct Arrival { bool is_stale = false; std::uint64_t ignored = 0; std::map<base::JobId, base::Attempt> must_stay; };
+  struct ToWorkerArrival { bool is_stale = false; std::uint64_t ignored = 0; std::vector<base::Attempt> wanted; };
 
   void step();
   void inject_faults();
@@ -111,9 +119,17 @@ class Cluster {
   bool carry_out(sink::Effect& effect);
   bool carry_out(WorkerNode& worker, worker::Effect& effect);
   void commit();
+  bool is_logged(const base::Attempt& attempt) const { return sink_disk_.results.contains(attempt.job) || sink_disk_.attempts.contains(attempt); }
+  bool observe_arrival(const wire::ToSink& message);  // true: stale
+  Arrival observe_arrival(const wire::ToVentilator& message);
+  ToWorkerArrival observe_arrival(WorkerNode& worker, const wire::ToWorker& message);
+  void check_arrival(const Arrival& arrival);
+  void check_arrival(WorkerNode& worker, const ToWorkerArrival& arrival);
   void observe(const wire::ToVentilator& message);
   void observe_lost(const sink::LogAttempt& row);
   void check();
+  void check_workers();
+  void check_confirms();
   void check_end();
 
   void crash_ventilator();
@@ -157,6 +173,8 @@ class Cluster {
   std::map<base::JobId, unsigned> started_;
   std::map<base::JobId, unsigned> counted_;
   std::set<base::Attempt> reached_;  // a worker got it
+  std::set<base::Attempt> ended_ok_;
+  std::map<std::pair<base::WorkerId, base::Attempt>, std::uint64_t> owed_;  // confirms, since when
   Counters counters_;
 };
 

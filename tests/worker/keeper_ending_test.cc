@@ -78,7 +78,8 @@ TEST_CASE("killing one command leaves another alone") {
   TemporaryDirectory directory;
   const std::string seconds = unique_seconds();
   const base::Attempt victim = harness.start(line("echo x >>" + (directory / "up") + "; sleep " + unique_seconds()), 0us, 1);
-  const base::Attempt other = harness.start(line("setsid sleep " + seconds + " & echo x >>" + (directory / "up") + "; until [ -e " + (directory / "go") + " ]; do sleep 0.02; done; exit 5"), 0us, 2);
+  const std::string until_go = "; until [ -e " + (directory / "go") + " ]; do sleep 0.02; done; exit 5";
+  const base::Attempt other = harness.start(line("setsid sleep " + seconds + " & echo x >>" + (directory / "up") + until_go), 0us, 2);
   REQUIRE(wait_until([&] { return has_lines(directory / "up", 2) && processes_with(seconds).size() == 2; }));
   harness.runner.kill(victim);
   CHECK(harness.result_of(victim).outcome == Outcome::Cancelled);
@@ -210,6 +211,21 @@ TEST_CASE("when the worker is killed, no process of a running attempt is left") 
   kill(worker, SIGKILL);
   waitpid(worker, nullptr, 0);
   CHECK(wait_until([&] { return processes_with(seconds).empty(); }));
+}
+
+TEST_CASE("what attempts left on purpose outlives the worker, with and without its environment") {
+  const std::string seconds = unique_seconds();
+  {
+    Harness harness;
+    CHECK(harness.run(line("setsid sleep " + seconds + " & setsid env -i sleep " + seconds + " &")).outcome == Outcome::Ok);
+    CHECK(wait_until([&] { return processes_with(seconds).size() == 2; }));
+  }
+  const auto survivors = processes_with(seconds);
+  CHECK(survivors.size() == 2);
+  for (pid_t survivor : survivors) {
+    kill(survivor, SIGKILL);
+    waitpid(survivor, nullptr, 0);  // ours now: the keeper is gone
+  }
 }
 
 TEST_CASE("a runner that is destroyed waits for its commands to be gone") {

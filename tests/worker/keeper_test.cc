@@ -297,7 +297,7 @@ TEST_CASE("five hundred commands two at a time give one result each") {
   }
   std::set<base::Attempt> seen;
   for (const wire::Result& result : results) {
-    INFO(result.attempt.text() << " exit " << result.exit_code << " signal " << result.signal << " after " << result.runtime_us << " us: " << result.reason << result.err);
+    INFO(result.attempt.text() << " exit " << result.exit_code << " signal " << result.signal << ": " << result.reason << result.err);
     CHECK(seen.insert(result.attempt).second);
     CHECK(result.outcome == Outcome::Ok);
     if (!result.out.empty()) CHECK(result.out == std::to_string(result.attempt.job) + "\n");

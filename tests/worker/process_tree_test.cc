@@ -72,7 +72,7 @@ TEST_CASE("the table holds the descendants of a process and no others") {
   CHECK(below.descendants().size() == 1);
   CHECK(below.descendants()[0].parent == started.leader);
   CHECK(below.descendants()[0].group == started.leader);
-  worker::TreeKiller killer({started.leader, "", ""}, 1s, now());
+  worker::TreeKiller killer({started.leader, "", "", 0}, 1s, now());
   CHECK(end(killer));
   CHECK_FALSE(killer.has_killed());
   reap_all();
@@ -80,7 +80,7 @@ TEST_CASE("the table holds the descendants of a process and no others") {
 
 TEST_CASE("TERM comes first, KILL after the grace and only to what is left") {
   const Started started("trap '' TERM; echo >&3; while :; do sleep 100; done");
-  worker::TreeKiller killer({started.leader, "", ""}, 50ms, now());
+  worker::TreeKiller killer({started.leader, "", "", 0}, 50ms, now());
   const auto begin = now();
   CHECK(end(killer));
   CHECK(killer.has_killed());
@@ -97,10 +97,10 @@ TEST_CASE("an orphan in a session of its own is found by its mark, word by word"
   const Started started("(setsid sh -c 'echo >&3; exec sleep 100' &)", "outer/5@1.1 key/1@1.11");
   waitpid(started.leader, nullptr, 0);
   CHECK(living(worker::ProcessTable(getpid())) == 2);
-  worker::TreeKiller killer({0, "key/1@1.11", ""}, 1s, now());
+  worker::TreeKiller killer({0, "key/1@1.11", "", 0}, 1s, now());
   CHECK(end(killer));
   CHECK(living(worker::ProcessTable(getpid())) == 1);
-  worker::TreeKiller other_killer({0, "key/1@1.1", ""}, 1s, now());
+  worker::TreeKiller other_killer({0, "key/1@1.1", "", 0}, 1s, now());
   CHECK(end(other_killer));
   CHECK(living(worker::ProcessTable(getpid())) == 0);
   reap_all();
@@ -108,28 +108,31 @@ TEST_CASE("an orphan in a session of its own is found by its mark, word by word"
 
 TEST_CASE("a process that cleared its environment is found by the session it shares with one that did not") {
   const Started started("setsid sh -c 'sleep 100 & (env -i sleep 100 &) ; echo >&3; wait' & wait", "key/2@1.1");
-  worker::TreeKiller killer({started.leader, "key/2@1.1", ""}, 1s, now());
+  worker::TreeKiller killer({started.leader, "key/2@1.1", "", 0}, 1s, now());
   CHECK(end(killer));
   CHECK(living(worker::ProcessTable(getpid())) == 0);
   reap_all();
 }
 
-TEST_CASE("strays are those without a mark of the token") {
+TEST_CASE("strays are those without a mark of the token that started late enough") {
   const Started marked("(setsid sh -c 'echo >&3; exec sleep 100' &)", "key/3@1.1");
   const Started stray("(setsid env -i sh -c 'echo >&3; exec sleep 100' &)", "key/4@1.1");
   waitpid(marked.leader, nullptr, 0);
   waitpid(stray.leader, nullptr, 0);
-  worker::TreeKiller killer({0, "", "key"}, 1s, now());
+  worker::TreeKiller too_late({0, "", "key", ~std::uint64_t{0}}, 1s, now());
+  CHECK(end(too_late));
+  CHECK(living(worker::ProcessTable(getpid())) == 2);
+  worker::TreeKiller killer({0, "", "key", 1}, 1s, now());
   CHECK(end(killer));
   CHECK(living(worker::ProcessTable(getpid())) == 1);
-  worker::TreeKiller rest({0, "key/3@1.1", ""}, 1s, now());
+  worker::TreeKiller rest({0, "key/3@1.1", "", 0}, 1s, now());
   CHECK(end(rest));
   reap_all();
 }
 
 TEST_CASE("processes that fork without end are ended") {
   const Started started("trap '' TERM; sleep 100 & echo >&3; while :; do sleep 100 & done", "key/5@1.1");
-  worker::TreeKiller killer({started.leader, "key/5@1.1", ""}, 10ms, now());
+  worker::TreeKiller killer({started.leader, "key/5@1.1", "", 0}, 10ms, now());
   CHECK(end(killer, true));
   CHECK(living(worker::ProcessTable(getpid())) == 0);
   reap_all();
@@ -138,7 +141,7 @@ TEST_CASE("processes that fork without end are ended") {
 TEST_CASE("dead children of the root are named for reaping, and no others") {
   const Started bystander("echo >&3; exit 0");
   const Started started("(setsid sleep 100 &) ; echo >&3; wait; exec sleep 100", "key/6@1.1");
-  worker::TreeKiller killer({started.leader, "key/6@1.1", ""}, 1s, now());
+  worker::TreeKiller killer({started.leader, "key/6@1.1", "", 0}, 1s, now());
   std::vector<pid_t> dead;
   while (!killer.step(worker::ProcessTable(getpid()), now(), false))
     for (pid_t pid : killer.dead_children()) dead.push_back(pid);

@@ -1,0 +1,219 @@
+// The observer: what it notes of what the roles do, and the invariants it holds them to (docs/INVARIANTS.md).
+#include "tests/support/cluster.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace support {
+
+using base::Attempt;
+using base::JobId;
+using base::Outcome;
+using base::WorkerId;
+
+// The disk: all rows or none.
+void Cluster::commit() {
+  for (const sink::Effect& effect : sink_->rows) {
+    if (const auto* row = std::get_if<sink::LogResult>(&effect)) {
+      const Attempt attempt = row->result.attempt;
+      if (!issued_.contains(attempt)) throw Violation(where("5: a row of an attempt that was never issued " + attempt.text()));
+      if (row->result.outcome == Outcome::Ok && !ended_ok_.contains(attempt)) throw Violation(where("5: a row says ok of an attempt that did not end so " + attempt.text()));
+      if (!sink_disk_.results.emplace(attempt.job, row->result).second) throw Violation(where("1: two terminal rows, job " + std::to_string(attempt.job)));
+      if (sink_disk_.attempts.contains(attempt)) throw Violation(where("11: a terminal row for an attempt that has ended " + attempt.text()));
+      sink_disk_.failed += row->result.outcome != Outcome::Ok;
+      if (row->result.outcome == Outcome::Failed && counted_[attempt.job] + 1 < policy_.retries) throw Violation(where("11: failed for good too early"));
+      ++counters_.results;
+    } else if (const auto* row = std::get_if<sink::LogAttempt>(&effect)) {
+      const Attempt attempt = row->result.attempt;
+      const auto winner = sink_disk_.results.find(attempt.job);
+      if (winner != sink_disk_.results.end() && winner->second.attempt == attempt) continue;
+      const bool is_new = sink_disk_.attempts.emplace(attempt, sink::EndedAttempt{attempt, row->result.outcome, row->counted, row->alone}).second;
+      if (!is_new && row->result.outcome != Outcome::Superseded) throw Violation(where("11: an attempt ends twice " + attempt.text()));
+      if (row->counted && row->result.outcome == Outcome::Failed) {
+        // The greatest attempt ever issued for the job, or at least not older than one known to have started.
+        if (++counted_[attempt.job] >= policy_.retries) throw Violation(where("11: more failures than retries allow"));
+        for (const auto& [other, ended] : sink_disk_.attempts) {
+          if (other.job == attempt.job && other > attempt && ended.outcome != Outcome::Superseded) throw Violation(where("11: a late failure counted " + attempt.text()));
+        }
+      }
+      counters_.returned += row->result.outcome == Outcome::Returned;
+      counters_.unreached += row->result.outcome == Outcome::Returned && row->result.reason.starts_with("it never");
+      counters_.lost += row->result.outcome == Outcome::Lost;
+      counters_.superseded += row->result.outcome == Outcome::Superseded;
+    } else if (const auto* back = std::get_if<sink::UncountLoss>(&effect)) {
+      ++counters_.taken_back;
+      if (back->revived) sink_disk_.attempts.erase(back->attempt);
+      else sink_disk_.attempts.at(back->attempt).counted = false;
+    } else if (const auto* policy = std::get_if<sink::LogPolicy>(&effect)) {
+      sink_disk_.policy = policy->policy;
+    } else if (const auto* emitted = std::get_if<sink::LogEmitted>(&effect)) {
+      sink_disk_.emitted = emitted->jobs;
+    } else if (const auto* ended = std::get_if<sink::LogEnded>(&effect)) {
+      sink_disk_.ended = *ended;
+    }
+  }
+  sink_->rows.clear();
+}
+
+// Nothing that leaves the sink may rest on rows that are not on disk.
+void Cluster::observe(const wire::ToVentilator& message) {
+  if (const auto* done = std::get_if<wire::Done>(&message)) {
+    for (JobId job : done->jobs) {
+      if (!sink_disk_.results.contains(job)) throw Violation(where("2: DONE before the commit, job " + std::to_string(job)));
+    }
+    for (const wire::Confirms& confirms : done->confirms) {
+      for (const Attempt& attempt : confirms.attempts) {
+        owed_.erase({confirms.worker, attempt});
+        if (!is_logged(attempt)) throw Violation(where("2: confirm before the commit " + attempt.text()));
+      }
+    }
+  } else if (const auto* requeue = std::get_if<wire::Requeue>(&message)) {
+    for (const wire::Requeued& item : requeue->items) {
+      if (!is_logged(item.attempt)) throw Violation(where("2: REQUEUE before the commit " + item.attempt.text()));
+    }
+  } else if (std::holds_alternative<wire::End>(message)) {
+    if (sink_disk_.results.size() != total_ || !ventilator_disk_.input_ended || !sink_disk_.ended) throw Violation(where("15: END before the end"));
+  }
+}
+
+// A lease may end only when the worker is gone or was cut off.
+void Cluster::observe_lost(const sink::LogAttempt& row) {
+  if (row.result.outcome != Outcome::Lost && row.result.outcome != Outcome::Returned) return;
+  const auto worker = workers_.find(row.worker);
+  const Attempt attempt = row.result.attempt;
+  if (row.result.outcome == Outcome::Returned && row.result.slot == 0 && row.result.reason.starts_with("it never") && reached_.contains(attempt)) {
+    throw Violation(where("3: returned although it was received " + attempt.text()));
+  }
+  // What a worker that nothing disturbed for a while says is in the sink's inbox, even when the sink was paused or away.
+  const bool lives = worker != workers_.end() && tick_ > worker->second->disturbed_at + 3 * kHeartbeat && worker->second->core.holds(attempt);
+  if (row.result.outcome == Outcome::Lost && lives) {
+    throw Violation(where("10: a lease ended although its worker lives and is heard " + attempt.text()));
+  }
+}
+
+void Cluster::check() {
+  check_workers();
+  check_confirms();
+  if (!ventilator_) return;
+  const ventilator::JobTable& jobs = ventilator_->core.jobs();
+  if (jobs.accepted() != ventilator_disk_.accepted) throw Violation(where("3: accepted jobs forgotten"));
+  for (JobId job = 1; job <= jobs.accepted(); ++job) {
+    if (jobs.is_finished(job) && !sink_disk_.results.contains(job)) throw Violation(where("2: finished before the commit, job " + std::to_string(job)));
+  }
+}
+
+// What a worker has started it holds until the row is on disk or the run is over; and it never asks for more than its window.
+void Cluster::check_workers() {
+  for (const auto& [id, worker] : workers_) {
+    std::erase_if(worker->held, [this](const Attempt& attempt) { return is_logged(attempt) || ventilator_disk_.ended; });
+    for (const Attempt& attempt : worker->held) {
+      if (!worker->core.holds(attempt)) throw Violation(where("13: a worker dropped what nobody has logged " + attempt.text()));
+    }
+    const std::uint64_t has = worker->core.queued() + worker->core.running() + worker->core.limit() - worker->core.received();
+    if (has > worker->widest) throw Violation(where("12: a worker holds and asks for more than its window"));
+  }
+}
+
+// Each copy of a result is confirmed soon, once there is a ventilator to pass it on.
+void Cluster::check_confirms() {
+  if (!sink_) return;
+  const bool is_busy = tick_ < sink_->paused_until || !sink_->core.has_heard_ventilator();
+  for (auto& [result, since] : owed_) {
+    if (is_busy) since = tick_;
+    if (tick_ - since > 4 * kHeartbeat) throw Violation(where("9: no confirm for a copy of " + result.second.text()));
+  }
+}
+
+// ---- what arrives: of another epoch, session or generation it must change nothing
+
+bool Cluster::observe_arrival(const wire::ToSink& message) {
+  if (const auto* state = std::get_if<wire::State>(&message)) {
+    auto& newest = sink_->states[state->worker];
+    const std::pair number(state->session, state->state_seq);
+    const bool is_stale = number < newest;
+    newest = std::max(newest, number);
+    return is_stale;
+  }
+  if (const auto* bye = std::get_if<wire::Bye>(&message)) {
+    sink_->states.erase(bye->worker);
+    std::erase_if(owed_, [&](const auto& item) { return item.first.first == bye->worker; });
+    return false;
+  }
+  if (const auto* results = std::get_if<wire::Results>(&message)) {
+    for (const wire::Result& result : results->items) owed_[{results->worker, result.attempt}] = tick_;
+    return false;
+  }
+  const wire::Stamp stamp = std::visit([](const auto& m) {
+    if constexpr (requires { m.stamp; }) return m.stamp;
+    else return wire::Stamp{};
+  }, message);
+  const bool is_stale = stamp.epoch < sink_->ventilator_epoch;
+  sink_->ventilator_epoch = std::max(sink_->ventilator_epoch, stamp.epoch);
+  return is_stale;
+}
+
+Cluster::Arrival Cluster::observe_arrival(const wire::ToVentilator& message) {
+  const wire::Stamp stamp = std::visit([](const auto& m) { return m.stamp; }, message);
+  Arrival arrival;
+  arrival.ignored = ventilator_->core.ignored();
+  arrival.is_stale = stamp.epoch != ventilator_disk_.epoch || stamp.sink_epoch < ventilator_->sink_epoch;
+  if (!arrival.is_stale) ventilator_->sink_epoch = stamp.sink_epoch;
+  if (const auto* requeue = std::get_if<wire::Requeue>(&message)) {
+    for (const wire::Requeued& item : requeue->items) {
+      const auto* out = ventilator_->core.jobs().find_assigned(item.attempt.job);
+      if (out != nullptr && out->attempt > item.attempt) arrival.must_stay[item.attempt.job] = out->attempt;
+    }
+    for (const wire::Requeued& item : requeue->items) {  // unless the same frame names that one as well
+      const auto it = arrival.must_stay.find(item.attempt.job);
+      if (it != arrival.must_stay.end() && it->second <= item.attempt) arrival.must_stay.erase(it);
+    }
+  }
+  return arrival;
+}
+
+void Cluster::check_arrival(const Arrival& arrival) {
+  if (arrival.is_stale && ventilator_->core.ignored() == arrival.ignored) throw Violation(where("6: the ventilator obeyed a stale frame"));
+  for (const auto& [job, attempt] : arrival.must_stay) {
+    const auto* out = ventilator_->core.jobs().find_assigned(job);
+    if (out == nullptr || out->attempt != attempt) throw Violation(where("8: the requeue of a superseded attempt took back " + attempt.text()));
+  }
+}
+
+Cluster::ToWorkerArrival Cluster::observe_arrival(WorkerNode& worker, const wire::ToWorker& message) {
+  ToWorkerArrival arrival;
+  arrival.ignored = worker.core.ignored();
+  if (const auto* ctrl = std::get_if<wire::Ctrl>(&message)) arrival.is_stale = ctrl->session != worker.core.session() || ctrl->generation < worker.core.generation();
+  const auto* job = std::get_if<wire::Job>(&message);
+  if (job == nullptr) return arrival;
+  arrival.is_stale = job->worker != worker.id || job->session != worker.core.session() || job->generation < worker.core.generation();
+  if (arrival.is_stale) return arrival;
+  for (const wire::JobItem& item : job->items) {
+    reached_.insert(item.attempt);
+    worker.held.insert(item.attempt);
+    if (!ventilator_disk_.ended) arrival.wanted.push_back(item.attempt);
+  }
+  const std::uint64_t last = job->first_seq + job->items.size() - 1;
+  if (job->generation == worker.core.generation() && last > worker.core.limit()) throw Violation(where("7: more jobs than the limit"));
+  return arrival;
+}
+
+void Cluster::check_arrival(WorkerNode& worker, const ToWorkerArrival& arrival) {
+  if (arrival.is_stale && worker.core.ignored() == arrival.ignored) throw Violation(where("6: a worker obeyed a frame of an older generation"));
+  for (const Attempt& attempt : arrival.wanted) {
+    if (!worker.core.holds(attempt)) throw Violation(where("7: a worker refused what it had asked for " + attempt.text()));
+  }
+}
+
+void Cluster::check_end() {
+  if (sink_disk_.results.size() != total_) {
+    std::string missing;
+    for (JobId job = 1; job <= total_; ++job) {
+      if (!sink_disk_.results.contains(job)) missing += " " + std::to_string(job);
+    }
+    throw Violation(where("14: jobs never end:" + missing));
+  }
+  if (!ventilator_left_ || !sink_left_) throw Violation(where(std::string("14: a role does not end: ") + (ventilator_left_ ? "sink" : "ventilator")));
+  if (!workers_.empty()) throw Violation(where("14: a worker does not end"));
+}
+
+}  // namespace support
