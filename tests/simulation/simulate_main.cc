@@ -1,48 +1,90 @@
 // simulate [--seeds N] [--from S] [--class NAME]: N random schedules of each fault class through the joined cores. Prints what it saw; exit status 1 and
-// the seed when an invariant is broken.
+// the seed when an invariant is broken, 2 when it was called wrongly.
+#include <charconv>
 #include <cstdio>
-#include <cstdlib>
-#include <cstring>
+#include <optional>
 #include <string>
+#include <string_view>
 
 #include "tests/support/cluster.h"
 
-int main(int argc, char** argv) {
+namespace {
+
+struct Options {
   std::uint64_t seeds = 300, from = 1;
-  std::string only;
-  for (int i = 1; i + 1 < argc; i += 2) {
-    if (std::strcmp(argv[i], "--seeds") == 0) seeds = std::strtoull(argv[i + 1], nullptr, 10);
-    else if (std::strcmp(argv[i], "--from") == 0) from = std::strtoull(argv[i + 1], nullptr, 10);
-    else if (std::strcmp(argv[i], "--class") == 0) only = argv[i + 1];
-  }
-  bool broken = false;
-  std::uint64_t schedules = 0;
-  for (const support::Faults& faults : support::fault_classes()) {
-    if (!only.empty() && only != faults.name) continue;
-    support::Cluster::Counters sum;
-    std::uint64_t violations = 0;
-    for (std::uint64_t seed = from; seed < from + seeds; ++seed) {
-      support::Cluster cluster(faults, seed);
-      try {
-        cluster.run();
-      } catch (const support::Violation& violation) {
-        if (++violations <= 3) std::printf("%s seed %llu: invariant %s\n", faults.name, static_cast<unsigned long long>(seed), violation.what());
-        broken = true;
-      }
-      const auto& c = cluster.counters();
-      sum.ticks += c.ticks, sum.crashes += c.crashes, sum.returned += c.returned, sum.unreached += c.unreached, sum.lost += c.lost, sum.superseded += c.superseded;
-      sum.sessions += c.sessions, sum.taken_back += c.taken_back, sum.results += c.results;
-      ++schedules;
+  std::string only;  // a fault class; empty: all
+};
+
+int usage(const std::string& fault) {
+  std::string classes;
+  for (const support::Faults& faults : support::fault_classes()) classes += std::string(" ") + faults.name;
+  std::fprintf(stderr, "simulate: %s\nusage: simulate [--seeds N] [--from S] [--class NAME]\nclasses:%s\n", fault.c_str(), classes.c_str());
+  return 2;
+}
+
+std::optional<std::uint64_t> number(std::string_view text) {
+  std::uint64_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
+  return value;
+}
+
+// An error is what was wrong.
+std::optional<std::string> parse(int argc, char** argv, Options& options) {
+  for (int i = 1; i < argc; i += 2) {
+    const std::string_view name = argv[i];
+    if (name != "--seeds" && name != "--from" && name != "--class") return "unknown option '" + std::string(name) + "'";
+    if (i + 1 == argc) return std::string(name) + " needs a value";
+    if (name == "--class") {
+      options.only = argv[i + 1];
+      bool is_known = false;
+      for (const support::Faults& faults : support::fault_classes()) is_known |= options.only == faults.name;
+      if (!is_known) return "no fault class is called '" + options.only + "'";
+      continue;
     }
-    std::printf("%-10s %llu schedules, %llu violations; ticks %llu, crashes %llu, results %llu, returned %llu (%llu never reached), lost %llu, taken back %llu, superseded %llu, new sessions %llu\n",
-                faults.name, static_cast<unsigned long long>(seeds), static_cast<unsigned long long>(violations), static_cast<unsigned long long>(sum.ticks),
-                static_cast<unsigned long long>(sum.crashes), static_cast<unsigned long long>(sum.results), static_cast<unsigned long long>(sum.returned),
-                static_cast<unsigned long long>(sum.lost), static_cast<unsigned long long>(sum.taken_back), static_cast<unsigned long long>(sum.superseded),
-                static_cast<unsigned long long>(sum.sessions));
+    const auto value = number(argv[i + 1]);
+    if (!value || (name == "--seeds" && *value == 0)) return std::string(name) + " takes a number" + (name == "--seeds" ? " from 1" : "") + ", not '" + argv[i + 1] + "'";
+    (name == "--seeds" ? options.seeds : options.from) = *value;
   }
-  if (schedules == 0) {
-    std::fprintf(stderr, "simulate: no fault class is called '%s'\n", only.c_str());
-    return 2;
+  return std::nullopt;
+}
+
+// The number of violations.
+std::uint64_t simulate(const support::Faults& faults, const Options& options) {
+  support::Cluster::Counters sum;
+  std::uint64_t violations = 0;
+  for (std::uint64_t i = 0; i < options.seeds; ++i) {
+    const std::uint64_t seed = options.from + i;
+    support::Cluster cluster(faults, seed);
+    try {
+      cluster.run();
+    } catch (const support::Violation& violation) {
+      if (++violations <= 3) {
+        std::printf("%s seed %ju: invariant %s\n    again: scripts/simulate --class %s --from %ju --seeds 1\n", faults.name, std::uintmax_t{seed}, violation.what(),
+                    faults.name, std::uintmax_t{seed});
+      }
+    }
+    const auto& c = cluster.counters();
+    sum.ticks += c.ticks, sum.crashes += c.crashes, sum.returned += c.returned, sum.unreached += c.unreached, sum.lost += c.lost;
+    sum.superseded += c.superseded, sum.sessions += c.sessions, sum.taken_back += c.taken_back, sum.results += c.results;
   }
-  return broken ? 1 : 0;
+  const auto show = [](const char* what, std::uint64_t count) { std::printf(" %ju %s", std::uintmax_t{count}, what); };
+  std::printf("%-10s", faults.name);
+  show("schedules,", options.seeds), show("violations;", violations), show("ticks,", sum.ticks), show("crashes,", sum.crashes), show("results,", sum.results);
+  show("returned of which", sum.returned), show("never reached,", sum.unreached), show("lost,", sum.lost), show("taken back,", sum.taken_back);
+  show("superseded,", sum.superseded), show("new sessions\n", sum.sessions);
+  std::fflush(stdout);
+  return violations;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  Options options;
+  if (const auto fault = parse(argc, argv, options)) return usage(*fault);
+  std::uint64_t violations = 0;
+  for (const support::Faults& faults : support::fault_classes()) {
+    if (options.only.empty() || options.only == faults.name) violations += simulate(faults, options);
+  }
+  return violations == 0 ? 0 : 1;
 }

@@ -14,10 +14,11 @@ using base::WorkerId;
 
 const std::vector<Faults>& fault_classes() {
   static const std::vector<Faults> classes = {
-      {.name = "calm"},
+      {.name = "calm", .is_calm = true},
       {.name = "head", .ventilator = 10, .sink = 10, .feedback = 10, .ventilator_uplink = 10, .lane = 20, .jobs_fail = false, .runs_once = true},
       {.name = "head-long", .ventilator = 6, .sink = 6, .feedback = 10, .ventilator_uplink = 10, .lane = 10, .jobs_fail = false, .runs_once = true, .downtime = 1500},
       {.name = "links", .feedback = 30, .ventilator_uplink = 30, .lane = 50, .worker_uplink = 20},
+      {.name = "partitions", .lane = 5, .worker_uplink = 12, .outage = 300},
       {.name = "pauses", .lane = 5, .pause = 8},
       {.name = "all", .ventilator = 8, .sink = 8, .worker = 6, .feedback = 10, .ventilator_uplink = 10, .lane = 20, .worker_uplink = 10, .pause = 2},
       {.name = "storm", .ventilator = 30, .sink = 30, .worker = 20, .feedback = 50, .ventilator_uplink = 50, .lane = 80, .worker_uplink = 50},
@@ -86,7 +87,7 @@ void Cluster::send_up(Uplink& up, std::string frame) {
 void Cluster::break_uplink(Uplink& up) {
   if (!up.stream || !up.stream->is_open) return;
   cut(up.stream, &up.waiting);
-  up.retry_at = tick_ + between(1, 2 * kHeartbeat);
+  up.retry_at = tick_ + between(1, faults_.outage);
 }
 
 void Cluster::tick_uplink(Uplink& up) {
@@ -266,6 +267,7 @@ bool Cluster::carry_out(WorkerNode& worker, worker::Effect& effect) {
   const base::RunId run = worker.core.has_head() ? run_ : base::RunId{};
   if (auto* open = std::get_if<worker::OpenSession>(&effect)) {
     counters_.sessions += open->session > 1;
+    if (faults_.is_calm && worker.is_known) throw Violation(where("10: a worker that is heard begins a new session"));
     close_endpoint(worker.endpoint);
     if (worker.up.stream) cut(worker.up.stream);
     worker.up = Uplink{};
@@ -344,7 +346,7 @@ void Cluster::start_roles() {
     config.hold_timeout = kTick * kHoldTicks;
     config.seed = random_.next();
     auto& node = workers_[config.id];
-    node = std::make_unique<WorkerNode>(WorkerNode{worker::Core(config), config.id, {}, "", {}, {}, {}, 0, 0, tick_});
+    node = std::make_unique<WorkerNode>(WorkerNode{worker::Core(config), config.id, {}, "", {}, {}, {}, 0, false, 0, tick_});
   }
 }
 

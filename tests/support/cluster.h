@@ -32,6 +32,8 @@ struct Faults {
   bool jobs_fail = true;
   bool runs_once = false;       // nothing here may cause a second run of a job
   std::uint64_t downtime = 250;  // ticks at most until a killed role is started again
+  std::uint64_t outage = 20;     // ticks at most until a broken uplink is made again
+  bool is_calm = false;          // no faults at all: nobody may be given up
 };
 
 // One direction of a connection: first in, first out; when cut, a random tail is lost.
@@ -93,6 +95,7 @@ class Cluster {
     std::set<base::Attempt> killed;
     std::set<base::Attempt> held;  // what it must hold until it is logged
     std::uint64_t paused_until = 0;
+    bool is_known = false;           // a lane has echoed it
     std::uint64_t widest = 0;        // its window at any time so far
     std::uint64_t disturbed_at = 0;  // what it said up to here may not have reached the sink in time
   };

@@ -79,6 +79,7 @@ void Cluster::observe(const wire::ToVentilator& message) {
 // A lease may end only when the worker is gone or was cut off.
 void Cluster::observe_lost(const sink::LogAttempt& row) {
   if (row.result.outcome != Outcome::Lost && row.result.outcome != Outcome::Returned) return;
+  if (faults_.is_calm && row.result.slot == 0 && !row.result.reason.starts_with("all slots")) throw Violation(where("10: given up without a fault"));
   const auto worker = workers_.find(row.worker);
   const Attempt attempt = row.result.attempt;
   if (row.result.outcome == Outcome::Returned && row.result.slot == 0 && row.result.reason.starts_with("it never") && reached_.contains(attempt)) {
@@ -182,7 +183,10 @@ void Cluster::check_arrival(const Arrival& arrival) {
 Cluster::ToWorkerArrival Cluster::observe_arrival(WorkerNode& worker, const wire::ToWorker& message) {
   ToWorkerArrival arrival;
   arrival.ignored = worker.core.ignored();
-  if (const auto* ctrl = std::get_if<wire::Ctrl>(&message)) arrival.is_stale = ctrl->session != worker.core.session() || ctrl->generation < worker.core.generation();
+  if (const auto* ctrl = std::get_if<wire::Ctrl>(&message)) {
+    arrival.is_stale = ctrl->session != worker.core.session() || ctrl->generation < worker.core.generation();
+    worker.is_known |= ctrl->state_seq != 0;
+  }
   const auto* job = std::get_if<wire::Job>(&message);
   if (job == nullptr) return arrival;
   arrival.is_stale = job->worker != worker.id || job->session != worker.core.session() || job->generation < worker.core.generation();
