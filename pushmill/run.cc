@@ -144,6 +144,7 @@ base::Status Roles::open_roles(const Plan& plan, const worker::CallerSignals& ca
   worker.keeper.keeper = cli::find_program("keeper");
   worker.keeper.caller = caller;
   worker.stop_fd = drain_.fd();
+  worker.quit_fd = quit_.fd();
   if (worker.keeper.keeper.empty()) return base::Error{base::Error::Kind::Protocol, "the keeper program is missing: it belongs beside this one"};
   worker_.emplace(context_, worker, handlers_, log_);
   return base::ok();
@@ -178,8 +179,8 @@ void Roles::wait(io::Signals& signals) {
       else signal_ = *signal;
       drain_.set();
     }
-    if (has_failed_) drain_.set();
-    if (has_worker_left_ && (signal_ != 0 || has_failed_)) quit_.set();
+    // Behind a role that failed nobody confirms any more: there is nothing to wait for.
+    if (has_failed_ || (has_worker_left_ && signal_ != 0)) quit_.set();
   }
   progress.clear();
 }
@@ -200,12 +201,12 @@ base::Result<int> Roles::status() const {
 }
 
 // One line when there is something to say, and what becomes of the run directory.
-void conclude(const Plan& plan, int status, const base::Counts& counts, bool had_ended) {
+void conclude(const Plan& plan, int status, const base::Counts& counts) {
   if (status == cli::kExitOk && plan.is_unnamed && !plan.options.keep_run) {
     if (auto removed = io::remove_run_directory(plan.directory); !removed) std::fprintf(stderr, "pushmill: %s\n", removed.error().message.c_str());
     return;
   }
-  if (status == cli::kExitOk || had_ended) return;
+  if (status == cli::kExitOk) return;
   const auto number = [](const std::atomic<std::uint64_t>& n) { return static_cast<unsigned long long>(n.load()); };
   if (status <= cli::kExitManyFailed) {
     std::fprintf(stderr, "pushmill: %llu of %llu jobs failed; the run is in %s\n", number(counts.failed), number(counts.accepted), plan.directory.c_str());
@@ -228,7 +229,7 @@ base::Result<int> carry_out(const Plan& plan) {
   (*roles)->wait(*signals);
   (*roles)->join();
   const auto status = (*roles)->status();
-  conclude(plan, status ? *status : cli::exit_status(status.error().kind), (*roles)->counts(), false);
+  conclude(plan, status ? *status : cli::exit_status(status.error().kind), (*roles)->counts());
   return status;
 }
 

@@ -55,6 +55,7 @@ bool Core::accept(const wire::Stamp& stamp) {
     expected_seq_ = stamp.seq;
     needs_snapshot_ = true;
     for (auto& [id, worker] : workers_) note_news(id, worker);
+    if (confirms_held_ > 0) confirms_due_ = now_;
   }
   if (stamp.seq < expected_seq_) return ++ignored_, false;
   if (stamp.seq > expected_seq_) needs_snapshot_ = true;
@@ -383,9 +384,10 @@ void Core::send(wire::ToVentilator&& message) {
 void Core::flush() {
   if (open_rows_ > 0) effects_->push_back(Commit{});
   open_rows_ = 0;
-  if (ventilator_epoch_ == 0) {  // nobody to tell yet: its first OPEN gets a SNAPSHOT
+  if (ventilator_epoch_ == 0) {  // nobody to tell yet: its first OPEN gets a SNAPSHOT, and the confirms
     done_.clear();
     requeued_.clear();
+    confirms_due_ = base::kNever;
     return;
   }
   if (!news_.empty() || confirms_held_ >= kConfirmCount || now_ >= confirms_due_) confirms_now_ = true;

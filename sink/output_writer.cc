@@ -321,7 +321,7 @@ bool OutputWriter::flush() {
 
 bool OutputWriter::write_all(const Stream& stream, std::string_view bytes) {
   while (!bytes.empty()) {
-    if (!stream.is_file && !wait_for_room(stream)) return false;
+    if (!stream.is_file) wait_for_room(stream);
     if (stopping_) return false;
     const ssize_t n = ::write(stream.fd, bytes.data(), stream.is_file ? bytes.size() : std::min<std::size_t>(bytes.size(), PIPE_BUF));
     if (n >= 0) {
@@ -334,11 +334,11 @@ bool OutputWriter::write_all(const Stream& stream, std::string_view bytes) {
   return true;
 }
 
-bool OutputWriter::wait_for_room(const Stream& stream) {
+// Until there is room, the reader has gone away (which is for write() to tell), or stop().
+void OutputWriter::wait_for_room(const Stream& stream) {
   pollfd polled[] = {{stream.fd, POLLOUT, 0}, {stop_fd_.get(), POLLIN, 0}};
   while (::poll(polled, 2, -1) < 0 && errno == EINTR) {
   }
-  return polled[1].revents == 0;  // a reader that has gone away is for write() to tell
 }
 
 void OutputWriter::publish() {

@@ -81,7 +81,7 @@ class OutputWriter {
   bool append(const Stream& stream, std::string_view bytes);
   bool flush();
   bool write_all(const Stream& stream, std::string_view bytes);
-  bool wait_for_room(const Stream& stream);
+  void wait_for_room(const Stream& stream);
   void publish();
   void fail(Failure failure);
 

@@ -269,7 +269,10 @@ void Core::on_event(Turn&&) {
     return_queued(0, "all slots stayed busy");
   }
   raise_limit();
-  if (!is_open_) return;
+  if (!is_open_) {
+    next_heartbeat_ = now_ + heartbeat_;
+    return;
+  }
   if (!to_send_.empty()) {
     for (const Attempt& attempt : to_send_) {
       if (const auto it = unconfirmed_.find(attempt); it != unconfirmed_.end()) it->second.next_state = state_seq_ + 1;

@@ -14,7 +14,7 @@
 namespace worker {
 
 namespace {
-enum Tag : io::Reactor::Tag { kLane, kStop, kCommands, kCalls };
+enum Tag : io::Reactor::Tag { kLane, kStop, kQuit, kCommands, kCalls };
 constexpr int kOutbox = 65536;  // frames; what finds no room is sent again after the next echoed STATE
 constexpr int kFramesPerTurn = 256;
 constexpr base::Duration kLinger{500'000};
@@ -43,6 +43,7 @@ base::Result<Exit::Why> Shell::run() {
   core.seed = io::random_seed();
   core_.emplace(core);
   if (config_.stop_fd >= 0) reactor_.watch(config_.stop_fd, POLLIN, kStop);
+  if (config_.quit_fd >= 0) reactor_.watch(config_.quit_fd, POLLIN, kQuit);
   reactor_.watch(calls_->fd(), POLLIN, kCalls);
   next_word_ = io::now() + core.heartbeat * 3;
 
@@ -56,6 +57,8 @@ base::Result<Exit::Why> Shell::run() {
       if (tag == kStop) {
         reactor_.unwatch(kStop);
         feed(Stop{});
+      } else if (tag == kQuit) {
+        why_ = Exit::Why::Stopped;
       }
     }
     if (!pull_ && io::now() >= reopen_at_) reopen_session();

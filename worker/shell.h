@@ -24,6 +24,7 @@ struct ShellConfig {
   base::Duration hold_timeout{3'600'000'000};
   KeeperRunner::Config keeper;
   int stop_fd = -1;  // readable: end the jobs, hand in what is held, and leave
+  int quit_fd = -1;  // readable: leave at once; what is held is given up, and the jobs are ended with this object. -1: there is none
 };
 
 class Shell {

@@ -2,7 +2,7 @@
 import unittest
 
 from heads import KillHead
-from support import Ring, is_finished, wait_until
+from support import Ring, finished, is_finished, wait_until
 
 
 class KillBoth(KillHead):
@@ -25,7 +25,7 @@ class KillBoth(KillHead):
         for program in (ring.sink, ring.ventilator, *ring.workers):
             program.process.kill()
         ring.sink.wait()
-        starts, done = journal.starts(), {job for job in range(1, 101) if is_done(ring.run, job)}
+        starts, done = journal.starts(), finished(ring.run)
         ring.workers.clear()
         ring.start_sink()
         ring.start_ventilator()
@@ -33,11 +33,6 @@ class KillBoth(KillHead):
         ring.wait()
         self.assert_all_ok(ring.run, 100, journal)
         self.assertEqual({job: journal.starts()[job] for job in done}, {job: starts[job] for job in done})
-
-
-def is_done(run, job):
-    from support import finished
-    return job in finished(run)
 
 
 if __name__ == "__main__":

@@ -188,7 +188,7 @@ class EndToEnd(unittest.TestCase):
         self.path = pathlib.Path(tempfile.mkdtemp(prefix="pm-", dir="/tmp"))  # short, for the paths of sockets
         self.mark = f"{MARK}={uuid.uuid4()}"
         self.state = self.path / "state"
-        self.programs = []
+        self.programs, self.has_failed = [], False
         self.env = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LC_ALL": "C.UTF-8", "SHELL": "/bin/sh", "HOME": str(self.path / "home"),
                     "XDG_RUNTIME_DIR": str(self.path), "PUSHMILL_STATE": str(self.state), MARK: self.mark.partition("=")[2]}
         (self.path / "home").mkdir()
@@ -211,9 +211,18 @@ class EndToEnd(unittest.TestCase):
         aborted = [program for program in self.programs if program.process.returncode in (-signal.SIGABRT, -signal.SIGSEGV, -signal.SIGBUS)]
         shown = "\n".join(f"--- {program.name} {program.pid}:\n{program.err}" for program in aborted)
         shutil.rmtree(self.path, ignore_errors=True)
+        if self.has_failed:
+            return  # it says enough
         self.assertEqual(running, [], f"still running at the end of the test (PUSHMILL_E2E_SEED={self.seed})")
         self.assertEqual(left, [], f"processes left behind (PUSHMILL_E2E_SEED={self.seed})")
         self.assertEqual(aborted, [], shown)
+
+    def _callTestMethod(self, method):
+        try:
+            super()._callTestMethod(method)
+        except BaseException:
+            self.has_failed = True
+            raise
 
     # ---- starting things
 

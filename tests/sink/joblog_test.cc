@@ -181,7 +181,8 @@ TEST_CASE("a lost, damaged, shorter or exchanged joblog is written anew from res
   }
   const std::string whole = kHeader + line(3) + line(1) + line(2);
   REQUIRE(content(folder / "joblog") == whole);
-  const std::string damages[] = {"", whole.substr(0, whole.size() - 1), std::string(whole.size(), '\0'), "Seq" + std::string(whole.size(), 'x')};
+  const std::string damages[] = {"", whole.substr(0, whole.size() - 1), std::string(whole.size(), '\0'), "Seq" + std::string(whole.size(), 'x'),
+                                 kHeader + std::string(whole.size() - kHeader.size(), 'x')};
   for (const std::string& damage : damages) {
     std::ofstream(folder / "joblog", std::ios::binary | std::ios::trunc) << damage;
     log.reset();

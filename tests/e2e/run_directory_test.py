@@ -1,0 +1,140 @@
+"""Where a run is kept, for how long, and who may look into it."""
+import os
+import stat
+import subprocess
+import unittest
+
+from support import EndToEnd, Ring, USAGE, wait_until
+
+
+class Lifetime(EndToEnd):
+    def test_removed_after_success(self):
+        self.run_to_end("run", "echo", ":::", "a")
+        self.assertEqual(self.runs(), [])
+
+    def test_kept_and_named_after_a_failure(self):
+        program = self.run_to_end("run", "false", ":::", "a", status=1)
+        (run,) = self.runs()
+        self.assertTrue((run / "results.db").exists())
+        self.assertIn(str(run), program.err)
+
+    def test_kept_when_asked_for_or_named(self):
+        self.run_to_end("run", "--keep-run", "true", ":::", "a")
+        self.assertEqual(len(self.runs()), 1)
+        self.run_to_end("run", "--run-dir", "r/s", "true", ":::", "a")
+        self.assertTrue((self.path / "r/s/results.db").exists())
+        self.assertEqual(len(self.runs()), 1)
+
+    def test_one_that_holds_something_else_stays(self):
+        program = self.run_to_end("run", f"for run in {self.state}/*; do touch $run/mine; done #", ":::", "a")
+        self.assertEqual(os.listdir(self.runs()[0]), ["mine"])
+        self.assertIn(str(self.runs()[0]), program.err)
+
+
+class Place(EndToEnd):
+    def where(self, **environment):
+        """The run directory of a run with this environment."""
+        base = {key: value for key, value in self.env.items() if key not in ("PUSHMILL_STATE", "HOME", "XDG_RUNTIME_DIR")}
+        program = self.run_to_end("run", "false", ":::", "a", status=1, env={**base, **environment})
+        path = program.err.partition("the run is in ")[2].strip()
+        self.assertTrue(os.path.isdir(path), program.err)
+        self.assertEqual(stat.S_IMODE(os.stat(path).st_mode), 0o700)
+        for name in os.listdir(path):
+            os.unlink(os.path.join(path, name))
+        os.rmdir(path)
+        return os.path.dirname(path)
+
+    def test_choice(self):
+        state, home, temporary = (str(self.path / name) for name in ("x", "h", "t"))
+        for path in state, home, temporary:
+            os.mkdir(path)
+        mine = f"pushmill-{os.geteuid()}"
+        self.assertEqual(self.where(PUSHMILL_STATE=state, XDG_STATE_HOME=home), state)
+        self.assertEqual(self.where(XDG_STATE_HOME=state, HOME=home, TMPDIR=temporary), f"{state}/pushmill")
+        self.assertEqual(self.where(HOME=home, TMPDIR=temporary), f"{home}/.local/state/pushmill")
+        self.assertEqual(self.where(TMPDIR=temporary), f"{temporary}/{mine}")  # HOME is unset
+        self.assertEqual(self.where(HOME="/proc", TMPDIR=temporary), f"{temporary}/{mine}")  # nobody can write there
+        self.assertEqual(self.where(HOME="/nonexistent-and-not-to-be-made" if os.geteuid() else "/proc/self"), f"/var/tmp/{mine}")
+
+    def test_a_named_place_that_cannot_be_used_is_an_error(self):
+        program = self.start("pushmill", "run", "true", ":::", "a", env={**self.env, "PUSHMILL_STATE": "/proc/no"})
+        self.assertNotEqual(program.wait(), 0)
+        self.assertIn("PUSHMILL_STATE", program.err)
+
+
+class Access(EndToEnd):
+    def assert_private(self, directory):
+        self.assertEqual(stat.S_IMODE(directory.stat().st_mode), 0o700, directory)
+        for path in directory.rglob("*"):
+            mode = stat.S_IMODE(path.stat().st_mode)
+            self.assertEqual(mode & 0o177, 0, f"{path} {mode:o}")
+
+    def test_modes_whatever_the_umask(self):
+        wait, go = self.gate()
+        # What the commands make has the umask of the caller.
+        program = self.start("pushmill", "run", "--run-dir", "a/r", f"touch made; {wait} #", ":::", "x", preexec=lambda: os.umask(0))
+        wait_until((self.path / "made").exists, "the job")
+        self.assertEqual({path.name for path in (self.path / "a/r").iterdir()},
+                         {f"{base}.db{end}" for base in ("jobs", "results") for end in ("", "-wal", "-shm")} | {"ventilator.lock", "sink.lock"})
+        self.assert_private(self.path / "a/r")
+        self.assertEqual(stat.S_IMODE((self.path / "made").stat().st_mode), 0o666)
+        self.assertEqual(stat.S_IMODE((self.path / "a").stat().st_mode), 0o700)
+        go()
+        program.wait(0)
+
+    def test_modes_of_a_ring_and_its_sockets(self):
+        ring = Ring(self)
+        umask = {"preexec": lambda: os.umask(0)}
+        self.start("sink", "--listen", ring.endpoint, "--run-dir", ring.run, **umask)
+        self.start("ventilator", "--sink", ring.endpoint, "--run-dir", ring.run, "echo", stdin=["a"], **umask)
+        wait_until(lambda: (self.path / "pushmill").exists() and (ring.run / "jobs.db").exists() and (ring.run / "results.db").exists(), "the files")
+        self.assertEqual(stat.S_IMODE((self.path / "pushmill").stat().st_mode), 0o700)
+        self.assert_private(ring.run)
+        self.start("worker", "--sink", ring.endpoint, **umask)
+        for program in self.programs:
+            program.wait(0)
+        self.assert_private(ring.run)
+
+    @unittest.skipIf(os.geteuid() != 0, "only root can be somebody else")
+    def test_a_socket_that_others_can_reach_does_not_speak_to_them(self):
+        shared = self.path / "shared"
+        shared.mkdir()
+        for path in self.path, shared:
+            path.chmod(0o777)
+        sink = self.start("sink", "--listen", f"ipc://{shared}/s", "--run-dir", "r", preexec=lambda: os.umask(0))
+        sink.wait_for("listening")
+        greet = f"import socket; s = socket.socket(socket.AF_UNIX); s.settimeout(20); s.connect('{shared}/s'); print(len(s.recv(1)))"
+        heard = [subprocess.run(["/usr/bin/python3", "-c", greet], user=user, stdout=subprocess.PIPE, env=self.env, check=True).stdout for user in (0, 12345)]
+        self.assertEqual(heard, [b"1\n", b"0\n"])
+        sink.stop()
+
+    def test_a_directory_of_somebody_else_is_refused(self):
+        other = self.path / "other"
+        if os.geteuid() == 0:
+            other.mkdir(0o700)
+            os.chown(other, 12345, 12345)
+        else:
+            other = "/usr"
+        for words in (["run", "--run-dir", other, "true", ":::", "a"], ["resume", other]):
+            program = self.run_to_end(*words, status=USAGE)
+            self.assertIn("belongs to another user", program.err)
+        self.start("sink", "--listen", f"ipc://{self.path}/s", "--run-dir", other).wait(USAGE)
+        self.start("ventilator", "--sink", f"ipc://{self.path}/s", "--run-dir", other, "true").wait(USAGE)
+
+    def test_one_that_is_open_and_meant_for_something_else_is_refused(self):
+        other = self.path / "photos"
+        other.mkdir()
+        other.chmod(0o755)
+        (other / "cat.jpg").touch()
+        program = self.run_to_end("run", "--run-dir", other, "true", ":::", "a", status=USAGE)
+        self.assertIn("chmod 700", program.err)
+        self.assertEqual(os.listdir(other), ["cat.jpg"])
+
+    def test_a_file_is_refused(self):
+        (self.path / "file").touch()
+        program = self.run_to_end("run", "--run-dir", "file", "true", ":::", "a", status=USAGE)
+        self.assertIn("not a directory", program.err)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,106 @@
+"""SIGINT and SIGTERM: no more jobs, those that run are ended, nothing is left, nothing counts as failed, and the run can be resumed."""
+import os
+import signal
+import time
+import unittest
+
+from support import EndToEnd, INTERRUPTED, Ring, TERMINATED, finished, is_finished, processes_with, query, wait_until
+
+
+class SignalsToRun(EndToEnd):
+    def stop_and_resume(self, stop, status):
+        journal = self.journal()
+        wait, go = self.gate()
+        program = self.start("pushmill", "run", "-j2", "--run-dir", "r", journal.job(f"[ {{}} -lt 4 ] || {{ {wait}; }}"), stdin=range(1, 11), preexec=os.setsid)
+        wait_until(lambda: journal.running() == {4, 5}, "jobs 4 and 5")
+        stop(program)
+        program.wait(status)
+        self.assertEqual(processes_with(self.mark), [], "left at once")
+        self.assertIn("pushmill resume", program.err)
+        self.assertEqual(program.err.count("\n"), 1, program.err)
+        self.assertEqual(query(self.path / "r", "SELECT count(*) FROM results"), [(3,)])
+        self.assertEqual(query(self.path / "r", "SELECT job, outcome, counted FROM attempts WHERE outcome <> 'returned'"), [(4, "cancelled", 0), (5, "cancelled", 0)])
+        go()
+        self.run_to_end("resume", "r")
+        self.assert_all_ok(self.path / "r", 10, journal)
+        self.assertEqual(journal.starts(), {job: 2 if job in (4, 5) else 1 for job in range(1, 11)})
+
+    def test_sigint(self):
+        self.stop_and_resume(lambda program: program.send(signal.SIGINT), INTERRUPTED)
+
+    def test_sigterm(self):
+        self.stop_and_resume(lambda program: program.send(signal.SIGTERM), TERMINATED)
+
+    def test_control_c_reaches_the_whole_group(self):
+        self.stop_and_resume(lambda program: os.killpg(program.pid, signal.SIGINT), INTERRUPTED)
+
+    def test_hangup(self):
+        self.stop_and_resume(lambda program: program.send(signal.SIGHUP), 128 + signal.SIGHUP)
+
+    def test_a_second_signal_waits_for_nothing(self):
+        journal = self.journal()
+        program = self.start("pushmill", "run", "-j1", "--run-dir", "r", journal.job("trap 'touch termed' TERM; while :; do sleep 0.05; done"), ":::", "x")
+        wait_until(journal.running, "the job")
+        program.send(signal.SIGTERM)
+        wait_until((self.path / "termed").exists, "the first signal to work")
+        begun = time.monotonic()
+        program.stop(signal.SIGTERM, TERMINATED)
+        self.assertLess(time.monotonic() - begun, 5)
+        self.assertEqual(processes_with(self.mark), [])
+
+    def test_while_its_input_is_read(self):
+        journal = self.journal()
+        reader, writer = os.pipe()
+        program = self.start("pushmill", "run", "--run-dir", "r", journal.job(), stdin=reader)
+        os.close(reader)
+        os.write(writer, b"1\n2\n")
+        wait_until(is_finished(self.path / "r", 2), "two jobs")
+        program.stop()
+        os.close(writer)
+        self.run_to_end("run", "--run-dir", "r", journal.job(), stdin=[1, 2, 3])
+        self.assert_all_ok(self.path / "r", 3, journal)
+        self.assertEqual(journal.starts(), {1: 1, 2: 1, 3: 1})
+
+    def test_at_random_moments(self):
+        journal = self.journal()
+        words = ["run", "-j3", "--run-dir", "r", journal.job("sleep 0.01")]
+        for moment in sorted(self.random.sample(range(1, 80), 3)):
+            program = self.start("pushmill", *words, stdin=range(100))
+            at = max(moment, len(finished(self.path / "r")) + 1)
+            wait_until(is_finished(self.path / "r", at), f"{at} results")
+            program.stop()
+            self.assertEqual(processes_with(self.mark), [])
+        self.run_to_end(*words, stdin=range(100))
+        self.assert_all_ok(self.path / "r", 100, journal)
+        self.assertEqual(query(self.path / "r", "SELECT * FROM attempts WHERE counted"), [])
+
+
+class SignalsToRoles(EndToEnd):
+    def test_each_head_role_commits_and_leaves(self):
+        journal = self.journal()
+        wait, go = self.gate()
+        ring = Ring(self)
+        ring.start(journal.job(f"[ {{}} -lt 4 ] || {{ {wait}; }}"), records=range(1, 9), workers=1)
+        wait_until(lambda: journal.running() == {4, 5}, "jobs 4 and 5")
+        ring.ventilator.stop()
+        ring.sink.stop(signal.SIGINT, INTERRUPTED)
+        self.assertEqual(query(ring.run, "SELECT count(*) FROM results"), [(3,)])
+        go()
+        ring.start_sink()
+        ring.start_ventilator()
+        ring.wait()
+        self.assert_all_ok(ring.run, 8, journal)
+        self.assertEqual(journal.starts(), {job: 1 for job in range(1, 9)})
+
+    def test_while_they_wait_for_each_other(self):
+        ring = Ring(self)
+        ring.start_sink()
+        ring.sink.wait_for("listening")
+        ring.sink.stop()
+        ring.start_ventilator("echo", records=["a"])
+        ring.ventilator.wait_for("waiting for the sink")
+        ring.ventilator.stop(signal.SIGINT, INTERRUPTED)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,35 @@
+"""What happens when something cannot be written."""
+import resource
+import signal
+import unittest
+
+from support import EndToEnd, STORAGE, finished
+
+
+class Storage(EndToEnd):
+    def test_outputs_that_cannot_be_written_are_still_in_the_log(self):
+        journal = self.journal()
+        with open("/dev/full", "wb") as full:
+            program = self.run_to_end("run", "--run-dir", "r", journal.job("echo {}"), stdin=range(20), stdout=full, status=STORAGE)
+        self.assertIn("No space left", program.err)
+        self.assert_all_ok(self.path / "r", 20, journal)
+
+    def limited(self):
+        """A file may not grow beyond this, as if the disk had an error there."""
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (600_000, resource.RLIM_INFINITY))
+
+    def test_a_run_directory_that_cannot_be_written_ends_the_run_and_it_can_be_resumed(self):
+        words = ["run", "-j2", "--run-dir", "r", "head -c 30000 /dev/zero #"]
+        program = self.start("pushmill", *words, stdin=range(100), preexec=self.limited)
+        program.wait(STORAGE, 8)
+        self.assertIn("results.db", program.err)
+        done = len(finished(self.path / "r"))
+        self.assertGreater(done, 3)
+        self.assertLess(done, 100)
+        self.run_to_end(*words, stdin=range(100))
+        self.assert_all_ok(self.path / "r", 100)
+
+
+if __name__ == "__main__":
+    unittest.main()
