@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "cli/exit_status.h"
+#include "wire/limits.h"
 
 namespace pushmill {
 
@@ -12,13 +13,13 @@ std::optional<cli::Leave> parse_run(const std::vector<std::string>& arguments, R
   cli::set_usage(app, "pushmill run [OPTIONS] COMMAND ::: ARGUMENTS\n       pushmill run [OPTIONS] COMMAND < LINES");
   app.footer("{} in COMMAND stands for the argument, {#} for its number. Without COMMAND each line or argument is a command.\n"
              "Exit status: the number of failed jobs; 101 if more than 100 failed.");
-  cli::add_count(app, "-j,--jobs", options.slots, 1, "run N jobs at a time; default: one for each CPU that this process may use");
+  cli::add_count(app, "-j,--jobs", options.slots, 1, wire::kMaxWindow, "run N jobs at a time; default: one for each CPU that this process may use");
   app.add_flag("-k,--keep-order", options.keep_order, "write outputs in the order of the input");
   app.add_option("-a,--arg-file", options.input_file, "read the lines from FILE instead of standard input")->type_name("FILE");
   app.add_option("--call", options.call, "call HANDLER with each line instead of running a command")->type_name("HANDLER");
   app.add_option("--joblog", options.joblog, "write a log in GNU parallel's format")->type_name("FILE");
   cli::add_duration(app, "--timeout", options.timeout, "limit of one attempt; its whole process tree is ended");
-  cli::add_count(app, "--retries", options.retries, 0, "run a failing job N times in all; 0: until it succeeds")->default_str("1");
+  cli::add_count(app, "--retries", options.retries, 0, 1'000'000, "run a failing job N times in all; 0: until it succeeds")->default_str("1");
   app.add_option("--run-dir", options.run_directory, "directory of the run: kept, and continued if it holds this run already")->type_name("DIR");
   app.add_flag("--keep-run", options.keep_run, "keep the run directory after success");
 
@@ -27,8 +28,12 @@ std::optional<cli::Leave> parse_run(const std::vector<std::string>& arguments, R
   if (auto leave = cli::parse(app, {arguments.begin(), separator}, &options.words)) return leave;
   if (!options.call.empty() && !options.words.empty()) return cli::Leave{cli::kExitUsage, "--call and a command exclude each other\n"};
   if (options.arguments && !options.input_file.empty()) return cli::Leave{cli::kExitUsage, "::: and --arg-file exclude each other\n"};
-  for (const std::string& word : options.words) {
-    if (word.starts_with(":::")) return cli::Leave{cli::kExitUsage, word + " is not supported; there is ::: and --arg-file\n"};
+  if (options.call.size() > wire::kMaxName) return cli::Leave{cli::kExitUsage, "--call: the name of a handler has at most 256 bytes\n"};
+  if (!options.call.empty() && options.timeout > base::Duration::zero()) return cli::Leave{cli::kExitUsage, "--timeout does not apply to --call\n"};
+  const auto is_source = [](const std::string& word) { return word == ":::" || word == "::::" || word == ":::+" || word == "::::+"; };
+  for (const auto* words : {&options.words, options.arguments ? &*options.arguments : &options.words}) {
+    const auto other = std::find_if(words->begin(), words->end(), is_source);
+    if (other != words->end()) return cli::Leave{cli::kExitUsage, *other + " is not supported here: there is one :::, or --arg-file\n"};
   }
   return std::nullopt;
 }

@@ -37,18 +37,24 @@ struct Plan {
   ventilator::Origin origin;
   std::string directory;
   bool is_unnamed = false;  // ours to remove after success
-  bool reads_stdin = true;  // false: an interrupted run is finished without its standard input
+  bool is_resumed = false;  // its standard input is gone
 };
 
 base::Result<std::optional<ventilator::JobSource>> open_source(const Plan& plan) {
-  if (plan.options.arguments) return std::optional(ventilator::JobSource::list(*plan.options.arguments));
-  if (!plan.options.input_file.empty()) {
-    auto file = ventilator::JobSource::file(plan.options.input_file);
-    if (!file) return file.error();
-    return std::optional(std::move(*file));
+  using Source = std::optional<ventilator::JobSource>;
+  const RunOptions& options = plan.options;
+  if (plan.is_resumed) {
+    const auto summary = ventilator::Spool::peek(plan.directory);
+    if (!summary) return summary.error();
+    if (summary->end_of_input && !summary->cut) return Source();  // all of it is in the spool
   }
-  if (!plan.reads_stdin) return std::optional<ventilator::JobSource>();
-  return std::optional(ventilator::JobSource::standard_input());
+  if (options.arguments) return Source(ventilator::JobSource::list(*options.arguments));
+  if (options.input_file.empty() || options.input_file == "-") return plan.is_resumed ? Source() : Source(ventilator::JobSource::standard_input());
+  auto file = ventilator::JobSource::file(options.input_file);
+  if (file) return Source(std::move(*file));
+  if (!plan.is_resumed) return file.error();
+  std::fprintf(stderr, "pushmill: %s; what was read of it before is finished\n", file.error().message.c_str());
+  return Source();
 }
 
 // The three roles, their threads and the bells to stop them: first the worker, which ends its jobs and hands in what it holds while the others still
@@ -66,7 +72,7 @@ class Roles {
   void join();
 
   const base::Counts& counts() const { return counts_; }
-  int signal() const { return signal_; }
+  bool is_complete() const { return ventilator_result_ && *ventilator_result_ && **ventilator_result_; }
   base::Result<int> status() const;
 
  private:
@@ -179,8 +185,9 @@ void Roles::wait(io::Signals& signals) {
       else signal_ = *signal;
       drain_.set();
     }
-    // Behind a role that failed nobody confirms any more: there is nothing to wait for.
-    if (has_failed_ || (has_worker_left_ && signal_ != 0)) quit_.set();
+    // Behind a role that failed nobody confirms any more, and a run that was over before the worker had joined it tells the worker nothing.
+    const bool is_worker_alone = left_ == 2 && !has_worker_left_;  // in this order: a worker says the latter before it counts
+    if (has_failed_ || is_worker_alone || (has_worker_left_ && signal_ != 0)) quit_.set();
   }
   progress.clear();
 }
@@ -195,21 +202,22 @@ base::Result<int> Roles::status() const {
   if (sink_result_ && !*sink_result_) return sink_result_->error();
   if (ventilator_result_ && !*ventilator_result_) return ventilator_result_->error();
   if (worker_result_ && !*worker_result_) return worker_result_->error();
-  if (ventilator_result_ && **ventilator_result_) return ***ventilator_result_;
+  if (is_complete()) return ***ventilator_result_;
   if (signal_ != 0) return cli::exit_status_of_signal(signal_);
   return base::Error{base::Error::Kind::Protocol, "the run stopped before its end"};
 }
 
 // One line when there is something to say, and what becomes of the run directory.
-void conclude(const Plan& plan, int status, const base::Counts& counts) {
+void conclude(const Plan& plan, int status, bool is_complete, const base::Counts& counts) {
   if (status == cli::kExitOk && plan.is_unnamed && !plan.options.keep_run) {
     if (auto removed = io::remove_run_directory(plan.directory); !removed) std::fprintf(stderr, "pushmill: %s\n", removed.error().message.c_str());
     return;
   }
   if (status == cli::kExitOk) return;
   const auto number = [](const std::atomic<std::uint64_t>& n) { return static_cast<unsigned long long>(n.load()); };
-  if (status <= cli::kExitManyFailed) {
-    std::fprintf(stderr, "pushmill: %llu of %llu jobs failed; the run is in %s\n", number(counts.failed), number(counts.accepted), plan.directory.c_str());
+  if (is_complete) {
+    std::fprintf(stderr, "pushmill: %llu of %llu jobs failed%s; the run is in %s\n", number(counts.failed), number(counts.accepted),
+                 status == cli::kExitInputCut ? " and the input was cut" : "", plan.directory.c_str());
   } else {
     std::fprintf(stderr, "pushmill: stopped with %llu of %llu%s jobs finished; continue with: pushmill resume %s\n", number(counts.finished),
                  number(counts.accepted), counts.is_input_ended ? "" : "+", base::shell_quote(plan.directory).c_str());
@@ -224,12 +232,15 @@ base::Result<int> carry_out(const Plan& plan) {
   if (!source) return source.error();
   auto roles = Roles::open(plan, caller, signals->fd(), *source ? &**source : nullptr);
   if (!roles) return roles.error();
-  if ((*roles)->ended()) return *(*roles)->ended();
+  if (const auto ended = (*roles)->ended()) {
+    if (*ended != cli::kExitOk) std::fprintf(stderr, "pushmill: this run has ended already, with status %d; its log is in %s\n", *ended, plan.directory.c_str());
+    return *ended;
+  }
   (*roles)->start();
   (*roles)->wait(*signals);
   (*roles)->join();
   const auto status = (*roles)->status();
-  conclude(plan, status ? *status : cli::exit_status(status.error().kind), (*roles)->counts());
+  conclude(plan, status ? *status : cli::exit_status(status.error().kind), (*roles)->is_complete(), (*roles)->counts());
   return status;
 }
 
@@ -241,7 +252,7 @@ std::string working_directory() {
 }  // namespace
 
 base::Result<int> run(const RunOptions& options, const std::vector<std::string>& words) {
-  Plan plan{options, {cli::calling_shell(), working_directory(), words}, "", options.run_directory.empty(), true};
+  Plan plan{options, {cli::calling_shell(), working_directory(), words}, "", options.run_directory.empty(), false};
   if (options.run_directory.empty()) {
     const auto parent = io::default_run_parent();
     if (!parent) return parent.error();
@@ -254,13 +265,15 @@ base::Result<int> run(const RunOptions& options, const std::vector<std::string>&
     plan.directory = directory->path;
     auto origin = ventilator::origin_of(plan.directory);
     if (!origin) return origin.error();
+    if (*origin && (*origin)->directory != plan.origin.directory) {
+      return base::Error{base::Error::Kind::Conflict, "this run was begun in " + (*origin)->directory + ", where its commands belong: go there, or use pushmill resume"};
+    }
     if (*origin) plan.origin = **origin;
   }
   auto status = carry_out(plan);
-  // A run that never began leaves nothing to keep.
-  if (!status && plan.is_unnamed) {
-    const auto begun = ventilator::origin_of(plan.directory);
-    if (begun && !*begun) (void)io::remove_run_directory(plan.directory);
+  if (!status && plan.is_unnamed) {  // one that never began leaves nothing to keep
+    const auto summary = ventilator::Spool::peek(plan.directory);
+    if (!summary || summary->accepted == 0) (void)io::remove_run_directory(plan.directory);
   }
   return status;
 }
@@ -271,7 +284,7 @@ base::Result<int> resume(const ResumeOptions& options) {
   auto origin = ventilator::origin_of(directory->path);
   if (!origin) return origin.error();
   if (!*origin) return base::Error{base::Error::Kind::NotFound, directory->path + ": no run has begun here"};
-  Plan plan{{}, **origin, directory->path, false, false};
+  Plan plan{{}, **origin, directory->path, false, true};
   if (auto wrong = parse_run(plan.origin.arguments, plan.options)) {
     return base::Error{base::Error::Kind::Usage, directory->path + " was not begun by pushmill run: start its ventilator and sink again"};
   }

@@ -11,6 +11,8 @@ namespace {
 constexpr std::size_t kCommitRows = 1024;      // a batch closes at so many rows even while more arrive
 constexpr std::size_t kConfirmCount = 64;      // confirms are lazy: so many,
 constexpr base::Duration kConfirmWait{50'000};  // or after so long
+constexpr base::Duration kLeastHeartbeat{1'000};  // whatever a ventilator says
+constexpr JobId kGreatestJob = JobId{1} << 48;    // far above any run, and an integer to any database
 }  // namespace
 
 Core::Core(const CoreRecovery& recovered)
@@ -67,11 +69,13 @@ void Core::on_event(wire::Open&& message) {
   if (!accept(message.stamp)) return;
   if (!has_policy_ || message.policy != policy_) {
     policy_ = message.policy;
+    policy_.heartbeat = std::max(policy_.heartbeat, kLeastHeartbeat);
+    policy_.lease = std::max(policy_.lease, policy_.heartbeat);
     has_policy_ = true;
     clock_.set_step(policy_.heartbeat);
     log(LogPolicy{policy_});
   }
-  if (message.total && !is_end_logged_) {
+  if (!is_end_logged_) {  // absolute: an input that had been cut may go on under a new ventilator
     total_ = message.total;
     cut_ = message.cut;
   }
@@ -91,7 +95,7 @@ void Core::on_event(wire::Assign&& message) {
   const auto worker = workers_.find(message.worker);
   for (wire::Assigned& item : message.items) {
     const Attempt& attempt = item.attempt;
-    if (attempt.job == 0) continue;
+    if (!is_plausible(attempt)) continue;
     if (progress_.is_finished(attempt.job)) {
       done_.push_back(attempt.job);
       continue;
@@ -149,7 +153,7 @@ void Core::on_event(wire::State&& message) {
   worker.gone_at.reset();
   worker.held.clear();
   for (const wire::Held& held : message.held) {
-    if (held.attempt.job == 0 || progress_.is_finished(held.attempt.job)) continue;
+    if (!is_plausible(held.attempt) || progress_.is_finished(held.attempt.job)) continue;
     JobRecord& record = progress_.get(held.attempt.job);
     if (const EndedAttempt* ended = record.find_ended(held.attempt)) {
       // One whose result is on its way needs nothing here: the result says how it ended.
@@ -191,6 +195,7 @@ void Core::take_back(JobRecord& record, const EndedAttempt& ended) {
   const Attempt attempt = ended.attempt;
   const bool revived = attempt == record.current;
   log(UncountLoss{attempt, revived});
+  if (revived) std::erase_if(requeued_, [&](const wire::Requeued& r) { return r.attempt == attempt; });
   if (revived) std::erase_if(record.ended, [&](const EndedAttempt& e) { return e.attempt == attempt; });
   else record.find_ended(attempt)->counted = false;
 }
@@ -240,10 +245,15 @@ void Core::on_event(wire::Results&& message) {
   if (open_rows_ >= kCommitRows) flush();
 }
 
+// Whether the ventilator can have issued it, as far as we know.
+bool Core::is_plausible(const Attempt& attempt) const {
+  return attempt.job >= 1 && attempt.job <= total_.value_or(kGreatestJob) && (ventilator_epoch_ == 0 || attempt.epoch <= ventilator_epoch_);
+}
+
 // The first durable success of a job wins, whichever attempt it is; a failure counts if its attempt is the current one and has not ended.
 void Core::take_result(wire::Result&& result, const WorkerId& worker, const std::string& host) {
   const Attempt attempt = result.attempt;
-  if (attempt.job == 0 || result.outcome == Outcome::Superseded || (total_ && attempt.job > *total_)) return void(++ignored_);
+  if (!is_plausible(attempt) || result.outcome == Outcome::Superseded) return void(++ignored_);
   confirm(worker, attempt);
   if (progress_.is_finished(attempt.job)) {
     ++superseded_;
@@ -362,6 +372,7 @@ void Core::on_event(Turn&& event) {
 // The end is said only when the end of input is durable, all its jobs are finished and their outputs written.
 void Core::tend_end() {
   if (!total_ || progress_.finished() < *total_ || emitted_ < progress_.finished()) return;
+  if (progress_.finished_jobs().next_absent(1) <= *total_) return;  // counted right, but not these
   if (!ended_at_) {
     ended_at_ = now_;
     if (!is_end_logged_) log(LogEnded{*total_, progress_.failed(), cut_});

@@ -70,6 +70,7 @@ class Core {
   void on_event(Turn&& event);
 
   bool accept(const wire::Stamp& stamp);  // false: drop the message
+  bool is_plausible(const Attempt& attempt) const;
   void take_result(wire::Result&& result, const WorkerId& worker, const std::string& host);
   void end_attempt(JobRecord& record, wire::Result&& result, const WorkerId& worker, const std::string& host);
   void lose(JobId job, const LiveAttempt& live);

@@ -40,7 +40,6 @@ class OutputWriter {
 
   // Starts the thread. Emission goes on behind `mark` (a seq or a job number, as `order` says; 0: from the start) with what `log` has recovered. The
   // descriptors stay the caller's and get no flags; `log` must outlive the writer. The thread blocks all signals, SIGPIPE among them.
-  // REQUIRES: an empty batch of `log`.
   static base::Result<std::unique_ptr<OutputWriter>> open(ResultLog& log, Order order, std::uint64_t mark, int out, int err, Limits limits);
   static base::Result<std::unique_ptr<OutputWriter>> open(ResultLog& log, Order order, std::uint64_t mark, int out, int err) {
     return open(log, order, mark, out, err, Limits());

@@ -6,8 +6,6 @@
 #include <string_view>
 #include <utility>
 
-#include "base/check.h"
-
 namespace sink {
 
 using base::Error;

@@ -91,7 +91,7 @@ class ResultLog {
   static base::Result<Peek> peek(const std::string& dir);
 
   const Recovered& recovered() const { return recovered_; }
-  // Every finished job above `above`, in job order. REQUIRES: an empty batch, or rows of it may be among them.
+  // Every finished job above `above`, in job order; the open batch is not among them.
   base::Status for_each_finished(const std::function<void(const Finished&)>& each, base::JobId above = 0);
   // The ended attempts of the unfinished jobs, by job and attempt.
   base::Status for_each_ended(const std::function<void(base::Attempt, base::Outcome, bool counted, bool alone)>& each);

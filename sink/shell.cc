@@ -1,13 +1,13 @@
 #include "sink/shell.h"
 
 #include <poll.h>
-#include <unistd.h>
 
 #include <utility>
 
 #include "cli/exit_status.h"
 #include "io/clock.h"
-#include "io/end_mark.h"
+#include "io/host.h"
+#include "io/insist.h"
 #include "wire/codec.h"
 #include "wire/limits.h"
 
@@ -20,14 +20,10 @@ constexpr base::Duration kLinger{500'000};
 constexpr base::Duration kWord{5'000'000};           // between two lines that say what is waited for
 constexpr base::Duration kRefusalEvery{1'000'000};   // workers of other runs are told off so often, whatever they send
 
-std::string host_name() {
-  char name[256] = {};
-  return ::gethostname(name, sizeof name - 1) == 0 ? name : "localhost";
-}
 }  // namespace
 
 Shell::Shell(io::Context& context, ShellConfig config, const cli::Log& log, base::Counts& counts)
-    : context_(context), config_(std::move(config)), log_(log), counts_(counts), host_(host_name()) {}
+    : context_(context), config_(std::move(config)), log_(log), counts_(counts), host_(io::host_name()) {}
 
 Shell::~Shell() = default;
 
@@ -108,9 +104,11 @@ base::Result<std::optional<int>> Shell::run() {
     }
     receive();
     if (std::exchange(is_feedback_broken_, false)) feed(FeedbackBroken{});
-    if (stop && is_drained_) {
+    if (stop) {  // what has not been read is not confirmed either
+      writer_->stop();
+      look_at_writer();
       feed(Stop{});
-      has_exited_ = true;
+      is_drained_ = has_exited_ = true;
     }
     feed(Turn{is_drained_});
     counts_.finished = core_->progress().finished();
@@ -124,7 +122,6 @@ base::Result<std::optional<int>> Shell::run() {
   if (feedback_) feedback_->close(kLinger);
   pull_->close(base::Duration::zero());
   if (failure_) return *failure_;
-  if (output_failure_ && exit_status_) return *output_failure_;
   return exit_status_;
 }
 
@@ -200,14 +197,10 @@ void Shell::carry_out(Effects& effects) {
 
 void Shell::look_at_writer() {
   writer_->clear_wake();
-  if (const auto failed = writer_->failed(); failed && !output_failure_) {
-    is_reader_gone_ = failed->reader_gone;
-    if (!failed->reader_gone) log_.error(failed->message);
-    output_failure_ = base::Error{base::Error::Kind::Io, failed->message};
-    if (failed->reader_gone) output_failure_.reset();
-  }
-  // Outputs that nobody takes hold nothing up: they are in results.db.
-  feed(OutputsEmitted{writer_->failed() ? ~0ull : writer_->emitted()});
+  const auto failed = writer_->failed();
+  if (failed && !failed->reader_gone) failure_ = base::Error{base::Error::Kind::Io, failed->message};
+  // Outputs whose reader has gone hold nothing up: they are in results.db.
+  feed(OutputsEmitted{failed && failed->reader_gone ? ~0ull : writer_->emitted()});
 }
 
 void Shell::say_what_is_waited_for() {
@@ -221,24 +214,9 @@ void Shell::say_what_is_waited_for() {
 
 // ---- effects
 
-// Tries until it works; a full disk is said once and waited for, and meanwhile nothing else is done. Any other error ends the shell.
-template <typename Action>
-bool Shell::insist(Action action) {
-  bool said = false;
-  while (true) {
-    const base::Status done = action();
-    if (done) return true;
-    if (done.error().kind != base::Error::Kind::Full) {
-      failure_ = done.error();
-      return false;
-    }
-    if (!std::exchange(said, true)) log_.error(done.error().message + "; waiting for room");
-    pollfd stop{config_.stop_fd, POLLIN, 0};
-    if (::poll(&stop, 1, 1000) > 0) {
-      failure_ = done.error();
-      return false;
-    }
-  }
+bool Shell::insist(const std::function<base::Status()>& action) {
+  if (auto done = io::insist(action, config_.stop_fd, [this](const std::string& line) { log_.error(line); }); !done) failure_ = done.error();
+  return !failure_;
 }
 
 void Shell::carry_out(LogResult& effect) {

@@ -2,7 +2,7 @@
 // thread, never here.
 #pragma once
 
-#include <atomic>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -41,7 +41,6 @@ class Shell {
   base::Result<std::optional<int>> run();
 
   const std::vector<std::string>& endpoints() const { return endpoints_; }
-  bool is_reader_gone() const { return is_reader_gone_; }  // nobody reads stdout any more. Any thread
 
  private:
   base::Status recover();
@@ -61,8 +60,7 @@ class Shell {
   void carry_out(const OpenFeedback& effect);
   void carry_out(const SendToVentilator& effect);
   void carry_out(const Exit& effect);
-  template <typename Action>
-  bool insist(Action action);
+  bool insist(const std::function<base::Status()>& action);  // false: it failed for good, and failure_ says why
   void look_at_writer();
   void say_what_is_waited_for();
 
@@ -91,12 +89,9 @@ class Shell {
   base::TimePoint next_word_{};
   base::TimePoint next_refusal_{};
   bool is_drained_ = true;
-  bool is_stopping_ = false;
   bool has_exited_ = false;
-  std::atomic<bool> is_reader_gone_{false};
   std::optional<int> exit_status_;
   std::optional<base::Error> failure_;
-  std::optional<base::Error> output_failure_;
 };
 
 }  // namespace sink

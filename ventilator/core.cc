@@ -56,7 +56,8 @@ bool Core::accept(const wire::Stamp& stamp) {
   if (stamp.sink_epoch > sink_epoch_) {
     sink_epoch_ = stamp.sink_epoch;
     expected_seq_ = stamp.seq;
-    wants_snapshot_ = has_gap_ = true;
+    wants_snapshot_ = true;
+    has_gap_ = stamp.seq != 1;
     next_heartbeat_ = now_;  // ask at once
   }
   if (stamp.seq < expected_seq_) return ++ignored_, false;
@@ -349,7 +350,9 @@ void Core::send_open() {
 }
 
 void Core::on_event(const wire::End& message) {
-  if (accept(message.stamp)) become_complete(message.total, message.failed, message.cut);
+  if (!accept(message.stamp)) return;
+  if (total_ != message.total) return void(++ignored_);  // the end of an input that goes on
+  become_complete(message.total, message.failed, message.cut);
 }
 
 void Core::on_event(const SinkHasEnded& event) { become_complete(jobs_.accepted(), event.failed, event.cut); }
@@ -392,8 +395,11 @@ void Core::dispatch_alone() {
   WorkerEntry* least = nullptr;
   const JobId first = jobs_.next_alone(is_grace_over_);
   if (first == 0) {
-    for (auto& [id, slot] : workers_) {  // reserved in vain: its job ended elsewhere
-      if (slot.entry.is_reserved && slot.entry.in_flight == 0) slot.entry.is_reserved = false, workers_.refresh(slot.entry);
+    if (!std::exchange(may_be_reserved_, false)) return;
+    for (auto& [id, slot] : workers_) {
+      if (!slot.entry.is_reserved) continue;
+      if (slot.entry.in_flight > 0) may_be_reserved_ = true;
+      else slot.entry.is_reserved = false, workers_.refresh(slot.entry);  // in vain: its job ended elsewhere
     }
     return;
   }
@@ -408,7 +414,7 @@ void Core::dispatch_alone() {
     if (!entry.is_reserved && (least == nullptr || entry.in_flight < least->in_flight)) least = &entry;
   }
   if (jobs_.next_alone(is_grace_over_) != 0 && least != nullptr && reserved < std::max<std::size_t>(1, open / 2)) {
-    least->is_reserved = true;
+    least->is_reserved = may_be_reserved_ = true;
     workers_.refresh(*least);
     if (least->in_flight == 0 && least->free_window() > 0) give(*least, jobs_.next_alone(is_grace_over_), true);
   }

@@ -111,6 +111,7 @@ class Core {
 
   std::vector<WorkerEntry*> given_;   // with jobs in their outbox
   std::vector<WorkerId> has_news_;
+  bool may_be_reserved_ = false;      // some worker is_reserved
 
   bool is_grace_over_;
   base::TimePoint grace_end_ = base::kNever;

@@ -43,7 +43,7 @@ class JobTable {
   JobId next(bool grace_over);
   // The same among those that must run alone.
   JobId next_alone(bool grace_over);
-  // Notes that the job's next attempt must have a worker to itself, and that it had attempts up to `last`.
+  // Notes that the job's next attempt must have a worker to itself.
   void need_alone(JobId job) { alone_.insert(job); }
 
   void assign(const Assignment& assignment);                 // REQUIRES: pending

@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 
 #include "cli/exit_status.h"
+#include "wire/limits.h"
 
 namespace ventilator {
 
@@ -16,7 +17,7 @@ std::optional<cli::Leave> parse(const std::vector<std::string>& arguments, Optio
   app.add_option("-a,--arg-file", options.input_file, "read the lines from FILE instead of standard input")->type_name("FILE");
   app.add_option("--call", options.call, "call HANDLER with each line instead of running a command")->type_name("HANDLER");
   cli::add_duration(app, "--timeout", options.timeout, "limit of one attempt");
-  cli::add_count(app, "--retries", options.policy.retries, 0, "run a failing job N times in all; 0: until it succeeds")->default_str("1");
+  cli::add_count(app, "--retries", options.policy.retries, 0, 1'000'000, "run a failing job N times in all; 0: until it succeeds")->default_str("1");
   cli::add_duration(app, "--heartbeat", options.policy.heartbeat, "between signs of life")->default_str("1s");
   cli::add_duration(app, "--lease", options.policy.lease, "a worker silent for so long has lost its jobs")->default_str("10s");
   cli::add_size(app, "--spool", options.spool_bytes, "bytes of jobs read ahead of the workers")->default_str("1G");
@@ -26,6 +27,8 @@ std::optional<cli::Leave> parse(const std::vector<std::string>& arguments, Optio
   app.add_flag("--insecure", options.insecure, "allow tcp:// endpoints, through which others could run commands as you");
   if (auto leave = cli::parse(app, arguments, &options.words)) return leave;
   if (!options.call.empty() && !options.words.empty()) return cli::Leave{cli::kExitUsage, "--call and a command template exclude each other\n"};
+  if (options.call.size() > wire::kMaxName) return cli::Leave{cli::kExitUsage, "--call: the name of a handler has at most 256 bytes\n"};
+  if (!options.call.empty() && options.timeout > base::Duration::zero()) return cli::Leave{cli::kExitUsage, "--timeout does not apply to --call\n"};
   if (options.policy.lease < options.policy.heartbeat * 3) return cli::Leave{cli::kExitUsage, "--lease must be at least three times --heartbeat\n"};
   if (options.policy.heartbeat < base::Duration(10'000)) return cli::Leave{cli::kExitUsage, "--heartbeat must be at least 10ms\n"};
   return std::nullopt;

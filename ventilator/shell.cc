@@ -2,6 +2,7 @@
 
 #include <poll.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "cli/exit_status.h"
@@ -9,6 +10,7 @@
 #include "io/end_mark.h"
 #include "io/endpoints.h"
 #include "io/entropy.h"
+#include "io/insist.h"
 #include "wire/codec.h"
 #include "wire/limits.h"
 
@@ -56,21 +58,21 @@ base::Status Shell::match_input(int interrupt_fd) {
   base::JobId job = 0;
   std::string spec;
   while (source_ && !is_source_at_end_ && (job < accepted || (spool_->summary().end_of_input && !spool_->summary().cut))) {
-    if (const int fd = source_->fd(); fd >= 0) {
-      pollfd fds[2] = {{fd, POLLIN, 0}, {interrupt_fd, POLLIN, 0}};
-      ::poll(fds, 2, -1);
-      if ((fds[1].revents & POLLIN) != 0) {
-        is_interrupted_ = true;
-        return base::ok();
-      }
+    pollfd fds[2] = {{source_->fd(), POLLIN, 0}, {interrupt_fd, POLLIN, 0}};
+    ::poll(fds, 2, fds[0].fd >= 0 ? -1 : 0);
+    if ((fds[1].revents & POLLIN) != 0) {
+      is_interrupted_ = true;
+      return base::ok();
     }
     const JobSource::State state = source_->read(kRecordsPerTurn, kBytesPerTurn, records_);
     for (std::string_view record : records_) {
-      if (auto encoded = template_->encode(++job, record, spec); !encoded) {
+      if (auto encoded = template_->encode(job + 1, record, spec); !encoded) {
+        if (job < accepted) return base::Error{base::Error::Kind::Conflict, "the input differs from that of this run: " + encoded.error().message};
         is_source_at_end_ = true;
         source_error_ = encoded.error().message;
         break;
       }
+      ++job;
       if (auto same = spool_->matches(job, spec); !same) return same.error();
       if (job > accepted) surplus_.push_back(spec);
     }
@@ -78,7 +80,7 @@ base::Status Shell::match_input(int interrupt_fd) {
     if (state != JobSource::State::More) is_source_at_end_ = true;
   }
   if (!is_source_at_end_ || job >= accepted) return base::ok();
-  if (job == 0) {  // nothing was offered: what was accepted is finished
+  if (job == 0 && source_error_.empty()) {  // nothing was offered: what was accepted is finished
     source_.reset();
     return base::ok();
   }
@@ -168,7 +170,7 @@ void Shell::feed(const Event& event) {
 }
 
 void Shell::carry_out(Effects& effects) {
-  // An effect may lead to new events, whose effects follow these.
+  // An effect may lead to a new event, whose effects are carried out there and then.
   Effects now = std::exchange(effects, {});
   for (const Effect& effect : now) {
     if (failure_) return;
@@ -238,30 +240,17 @@ void Shell::end_input(bool cut, const std::string& reason) {
 
 // ---- effects
 
-template <typename Action>
-void Shell::insist(Action action) {
-  bool said = false;
-  while (true) {
-    const base::Status done = action();
-    if (done) return;
-    if (done.error().kind != base::Error::Kind::Full) {
-      failure_ = done.error();
-      return;
-    }
-    if (!std::exchange(said, true)) log_.error(done.error().message + "; waiting for room");
-    pollfd stop{config_.stop_fd, POLLIN, 0};
-    if (::poll(&stop, 1, 1000) > 0) {
-      failure_ = done.error();
-      return;
-    }
-  }
+void Shell::insist(const std::function<base::Status()>& action) {
+  if (auto done = io::insist(action, config_.stop_fd, [this](const std::string& line) { log_.error(line); }); !done) failure_ = done.error();
 }
 
 void Shell::carry_out(const SendToSink& effect) {
   const auto* assign = std::get_if<wire::Assign>(&effect.message);
-  if (assign != nullptr && !assign->items.empty() && assign->items.front().alone) {
-    wire::Assign with_text = *assign;  // its loss may be what the log says of the job: the sink needs the words
+  const auto is_alone = [](const wire::Assigned& item) { return item.alone; };
+  if (assign != nullptr && std::any_of(assign->items.begin(), assign->items.end(), is_alone)) {
+    wire::Assign with_text = *assign;  // a loss while alone may be what the log says of the job: the sink needs the words
     for (wire::Assigned& item : with_text.items) {
+      if (!item.alone) continue;
       if (auto text = spool_->spec_text(item.attempt.job)) item.command = std::move(*text);
     }
     wire::encode(spool_->summary().run, with_text, frame_);

@@ -1,6 +1,7 @@
 // The ventilator's loop: it reads the input, spools it, hands messages to the core and carries out what the core wants, in order: commits, then sends.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <unordered_set>
@@ -44,8 +45,6 @@ class Shell {
   // Runs until the run is complete (its exit status) or until told to stop (none). REQUIRES: open() returned no status.
   base::Result<std::optional<int>> run();
 
-  const std::string& cut_reason() const { return spool_->summary().cut_reason; }
-
  private:
   base::Status match_input(int interrupt_fd);
   void end_input(bool cut, const std::string& reason);
@@ -66,9 +65,7 @@ class Shell {
   void carry_out(const Exit& effect);
   void send_on_lane(const base::WorkerId& worker, const base::Generation& generation, const wire::ToWorker& message);
   void note_broken(const base::WorkerId& worker, const base::Generation& generation);
-  // Tries until it works; a full disk is said once and waited for. Any other error ends the shell.
-  template <typename Action>
-  void insist(Action action);
+  void insist(const std::function<base::Status()>& action);  // what fails for good ends the loop: failure_
   void say_what_is_waited_for();
 
   io::Context& context_;

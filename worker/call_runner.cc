@@ -1,6 +1,7 @@
 #include "worker/call_runner.h"
 
 #include <iterator>
+#include <system_error>
 #include <utility>
 
 #include "io/clock.h"
@@ -34,10 +35,25 @@ void CallRunner::start(const base::Attempt& attempt, std::uint32_t slot, base::C
   std::unique_ptr<Slot>& place = slots_.at(slot - 1);
   if (!place) {
     place = std::make_unique<Slot>();
-    place->thread = std::thread([this, s = place.get()] { work(*s); });
+    try {
+      place->thread = std::thread([this, s = place.get()] { work(*s); });
+    } catch (const std::system_error& error) {
+      place.reset();
+      return give_back(attempt, std::string("no thread for the call: ") + error.what());
+    }
   }
   if (place->collected.empty()) filled_.push_back(place.get());
   place->collected.push_back({attempt, std::move(call)});
+}
+
+void CallRunner::give_back(const base::Attempt& attempt, std::string reason) {
+  wire::Result result;
+  result.attempt = attempt;
+  result.outcome = base::Outcome::Returned;
+  result.reason = std::move(reason);
+  const std::lock_guard lock(results_mutex_);
+  results_.push_back(std::move(result));
+  done_.set();
 }
 
 void CallRunner::hand_over() {

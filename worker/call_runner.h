@@ -42,6 +42,7 @@ class CallRunner {
   };
 
   CallRunner(const HandlerRegistry& handlers, io::Event done, std::uint32_t slots);
+  void give_back(const base::Attempt& attempt, std::string reason);
   void work(Slot& slot);
   wire::Result run(const Item& item) const;
 

@@ -12,6 +12,10 @@ using base::Attempt;
 using base::Generation;
 using base::Outcome;
 
+namespace {
+std::size_t size_of(const wire::Result& result) { return result.out.size() + result.err.size() + result.command.size(); }
+}  // namespace
+
 Core::Core(const CoreConfig& config)
     : config_(config), heartbeat_(config.heartbeat), lease_(config.lease), random_(config.seed), clock_(config.heartbeat), slots_(config.slots + 1),
       free_slots_(config.slots), window_(config.slots),
@@ -99,7 +103,9 @@ bool Core::accept(const base::WorkerId& worker, std::uint64_t session, const Gen
 
 void Core::on_event(wire::Refused&& message) {
   if (message.worker != config_.id || !is_open_) return void(++ignored_);
-  if (holds_nothing() && generation_ == Generation{}) session_wait_.grow(random_);  // another run is served there: ask again, less often
+  if (!holds_nothing()) return;  // what is held belongs to the old run, and its head may come back
+  session_wait_.grow(random_);   // ask again, less often
+  open_session();                // as a worker that knows no run
 }
 
 // ---- jobs
@@ -128,13 +134,14 @@ void Core::start_jobs() {
     if (slot.running != 0) continue;
     --free_slots_;
     slot.since = now_;
-    for (slot.batch = window_.batch(queue_.size()); slot.running < slot.batch && !queue_.empty(); ++slot.running) {
+    for (slot.batch = window_.batch(queue_.size()); slot.running < slot.batch && !queue_.empty(); queue_.pop_front()) {
       Queued& next = queue_.front();
-      running_.emplace(next.attempt, number);
+      if (!running_.emplace(next.attempt, number).second) continue;  // sent twice
+      ++slot.running;
       effects_->push_back(Start{next.attempt, number, std::move(next.spec)});
-      queue_.pop_front();
     }
     slot.batch = slot.running;
+    if (slot.running == 0) ++free_slots_;
   }
 }
 
@@ -155,7 +162,7 @@ void Core::on_event(Ended&& event) {
 
 void Core::hold_result(wire::Result&& result) {
   const Attempt attempt = result.attempt;
-  unconfirmed_bytes_ += result.out.size() + result.err.size();
+  unconfirmed_bytes_ += size_of(result);
   unconfirmed_.emplace(attempt, Unconfirmed{std::move(result), 0});
   to_send_.push_back(attempt);
 }
@@ -203,7 +210,7 @@ void Core::on_event(wire::Ctrl&& message) {
   for (const Attempt& attempt : message.confirms) {
     const auto it = unconfirmed_.find(attempt);
     if (it == unconfirmed_.end()) continue;
-    unconfirmed_bytes_ -= it->second.result.out.size() + it->second.result.err.size();
+    unconfirmed_bytes_ -= size_of(it->second.result);
     unconfirmed_.erase(it);
   }
   if (message.state_seq <= state_seq_ && message.state_seq > echoed_) {
@@ -296,7 +303,7 @@ void Core::check_invariants() const {
   std::size_t bytes = 0;
   for (const auto& [attempt, unconfirmed] : unconfirmed_) {
     CHECK_INVARIANT(!running_.contains(attempt));
-    bytes += unconfirmed.result.out.size() + unconfirmed.result.err.size();
+    bytes += size_of(unconfirmed.result);
   }
   CHECK_INVARIANT(bytes == unconfirmed_bytes_ || is_complete_);
   CHECK_INVARIANT(queue_.size() + running_.size() <= std::max<std::size_t>(wire::kMaxWindow, config_.slots) || generation_.g > 1);

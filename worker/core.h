@@ -45,7 +45,6 @@ class Core {
   std::size_t queued() const { return queue_.size(); }
   std::uint64_t window() const { return window_.jobs(shortest_busy()); }  // jobs to hold at most, as of now
   bool has_head() const { return generation_ != base::Generation{}; }
-  base::TimePoint echoed_at() const { return echoed_at_; }
   std::uint64_t session() const { return session_; }
   const base::Generation& generation() const { return generation_; }
   std::uint64_t limit() const { return limit_; }

@@ -1,13 +1,13 @@
 #include "worker/shell.h"
 
 #include <poll.h>
-#include <unistd.h>
 
 #include <utility>
 
 #include "io/clock.h"
 #include "io/endpoints.h"
 #include "io/entropy.h"
+#include "io/host.h"
 #include "wire/codec.h"
 #include "wire/limits.h"
 
@@ -21,14 +21,10 @@ constexpr base::Duration kLinger{500'000};
 constexpr base::Duration kWord{5'000'000};    // between two lines that say what is waited for
 constexpr base::Duration kReopen{1'000'000};  // until sockets that could not be opened are tried again
 
-std::string host_name() {
-  char name[256] = {};
-  return ::gethostname(name, sizeof name - 1) == 0 ? name : "localhost";
-}
 }  // namespace
 
 Shell::Shell(io::Context& context, ShellConfig config, const HandlerRegistry& handlers, const cli::Log& log)
-    : context_(context), config_(std::move(config)), log_(log), handlers_(handlers), commands_(config_.keeper), id_(io::new_worker_id()), host_(host_name()) {}
+    : context_(context), config_(std::move(config)), log_(log), handlers_(handlers), commands_(config_.keeper), id_(io::new_worker_id()), host_(io::host_name()) {}
 
 base::Result<Exit::Why> Shell::run() {
   auto calls = CallRunner::create(handlers_, config_.slots);
@@ -114,21 +110,14 @@ void Shell::receive() {
       log_.debug("dropped a frame: " + message.error().message);
       continue;
     }
-    if (const auto* refused = std::get_if<wire::Refused>(&message->message); refused != nullptr && refused->worker == id_) on_refused(*refused);
     const base::RunId run = message->run;
     const bool had_head = core_->has_head();
+    if (const auto* refused = std::get_if<wire::Refused>(&message->message); refused != nullptr && refused->worker == id_) {
+      log_.warning(refused->reason + (core_->holds_nothing() ? "; joining it" : "; holding what belongs to the other run"));
+      if (core_->holds_nothing()) run_ = {};
+    }
     std::visit([this](auto&& m) { feed(Event(std::move(m))); }, std::move(message->message));
     if (core_->has_head() && !had_head) run_ = run;
-  }
-}
-
-// The sink at our address serves another run now. A worker that holds nothing joins that one.
-void Shell::on_refused(const wire::Refused& refused) {
-  if (core_->holds_nothing()) {
-    log_.info(refused.reason + "; joining it");
-    run_ = {};
-  } else {
-    log_.warning(refused.reason + "; holding what belongs to the other run");
   }
 }
 
@@ -153,6 +142,8 @@ void Shell::feed(Event&& event) {
     core_->check_invariants();
 #endif
     carry_out(effects_);
+    // What effects led to is a batch of its own, and a Turn ends each batch: without it a new session would say its STATE a heartbeat late.
+    if (i > 0 && i + 1 == events_.size() && !std::holds_alternative<Turn>(events_[i])) events_.emplace_back(Turn{});
   }
   events_.clear();
 }

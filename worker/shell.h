@@ -38,7 +38,6 @@ class Shell {
   base::Status open_session();
   void reopen_session();
   void receive();
-  void on_refused(const wire::Refused& refused);
   void collect();
   void feed(Event&& event);
   void carry_out(Effects& effects);

@@ -11,8 +11,7 @@ using base::Error;
 
 namespace {
 
-// Above it a double no longer counts in ones, and sums with the present could overflow: some 285 years.
-constexpr double kMaxMicroseconds = 9007199254740992.0;
+constexpr double kMaxMicroseconds = 1e15;  // some 31 years: as much as the protocol takes
 constexpr double kMaxBytes = 9007199254740992.0;  // 8 PiB
 
 Error bad(const char* what, std::string_view text, const char* example) {

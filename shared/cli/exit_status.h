@@ -16,6 +16,7 @@ enum ExitStatus : int {
   kExitInputCut = 104,         // the input was cut short, or a record of it refused
   kExitHeadNotFound = 105,     // a worker found no ventilator and sink in time
   kExitRunDirectoryInUse = 106,
+  kExitHungUp = 129,           // SIGHUP
   kExitInterrupted = 130,      // SIGINT
   kExitTerminated = 143,       // SIGTERM
   kExitOther = 255,            // anything else of pushmill's own

@@ -60,20 +60,22 @@ CLI::Option* add_size(CLI::App& app, const std::string& name, std::uint64_t& val
       [&value, name](const std::string& text) {
         const auto parsed = parse_size(text);
         if (!parsed) throw CLI::ValidationError(name + ": " + parsed.error().message, CLI::ExitCodes::ValidationError);
+        if (*parsed == 0) throw CLI::ValidationError(name + ": must be at least one byte", CLI::ExitCodes::ValidationError);
         value = *parsed;
       },
       help)->type_name("SIZE");
 }
 
-CLI::Option* add_count(CLI::App& app, const std::string& name, std::uint32_t& value, std::uint32_t least, const std::string& help) {
+CLI::Option* add_count(CLI::App& app, const std::string& name, std::uint32_t& value, std::uint32_t least, std::uint32_t most, const std::string& help) {
   return app.add_option_function<std::string>(
       name,
-      [&value, name, least](const std::string& text) {
+      [&value, name, least, most](const std::string& text) {
         char* end = nullptr;
         const unsigned long long number = std::strtoull(text.c_str(), &end, 10);
         const bool is_number = !text.empty() && text[0] >= '0' && text[0] <= '9' && *end == '\0';
-        if (!is_number || number < least || number > 1'000'000'000) {
-          throw CLI::ValidationError(name + ": '" + text + "' is not a whole number of at least " + std::to_string(least), CLI::ExitCodes::ValidationError);
+        if (!is_number || number < least || number > most) {
+          throw CLI::ValidationError(name + ": '" + text + "' is not a whole number from " + std::to_string(least) + " to " + std::to_string(most),
+                                     CLI::ExitCodes::ValidationError);
         }
         value = static_cast<std::uint32_t>(number);
       },

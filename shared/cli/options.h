@@ -31,7 +31,7 @@ void set_usage(CLI::App& app, const std::string& usage);
 // Options whose values are durations, sizes or counts, with errors in the user's words.
 CLI::Option* add_duration(CLI::App& app, const std::string& name, base::Duration& value, const std::string& help);
 CLI::Option* add_size(CLI::App& app, const std::string& name, std::uint64_t& value, const std::string& help);
-CLI::Option* add_count(CLI::App& app, const std::string& name, std::uint32_t& value, std::uint32_t least, const std::string& help);
+CLI::Option* add_count(CLI::App& app, const std::string& name, std::uint32_t& value, std::uint32_t least, std::uint32_t most, const std::string& help);
 
 // Prints what `leave` says and returns its status.
 int leave(const Leave& leave, const std::string& program);

@@ -16,21 +16,17 @@ std::optional<std::int64_t> meta(Database& database, std::string_view key) {
   return select->integer(0);
 }
 
-// Reads under the owner's lock, so that a live owner is never mistaken for one that has gone.
-std::optional<EndMark> read(const std::string& directory, const char* lock_name, const char* file, int version, std::string_view status_key) {
-  const auto lock = Lock::take(directory, lock_name, "a look at the end");
+}  // namespace
+
+// Read under the sink's lock, so that a live sink is never mistaken for one that has gone.
+std::optional<EndMark> end_mark_of_sink(const std::string& directory) {
+  const auto lock = Lock::take(directory, Lock::kSink, "a look at the end");
   if (!lock) return std::nullopt;
-  auto database = Database::open_read_only(directory + "/" + file, version);
+  auto database = Database::open_read_only(directory + "/results.db", 1);
   if (!database) return std::nullopt;
-  const auto status = meta(*database, status_key);
+  const auto status = meta(*database, "ended_status");
   if (!status) return std::nullopt;
   return EndMark{static_cast<int>(*status), static_cast<std::uint64_t>(meta(*database, "ended_failed").value_or(0)), meta(*database, "ended_cut").value_or(0) != 0};
 }
-
-}  // namespace
-
-std::optional<EndMark> end_mark_of_sink(const std::string& directory) { return read(directory, Lock::kSink, "results.db", 1, "ended_status"); }
-
-std::optional<EndMark> end_mark_of_ventilator(const std::string& directory) { return read(directory, Lock::kVentilator, "jobs.db", 1, "ended"); }
 
 }  // namespace io

@@ -1,4 +1,4 @@
-// Whether the other role of a run has left the mark that the run is complete. Both databases keep it in their table `meta`.
+// Whether a sink that has gone left the mark that the run is complete, in the table `meta` of its database.
 #pragma once
 
 #include <cstdint>
@@ -13,8 +13,7 @@ struct EndMark {
   bool cut = false;
 };
 
-// The mark in `directory`/results.db or jobs.db; none when there is none or when the role that owns the file runs (its lock is held): it will say so itself.
+// The mark in `directory`/results.db; none when there is none or when a sink runs (it holds its lock): it will say so itself.
 std::optional<EndMark> end_mark_of_sink(const std::string& directory);
-std::optional<EndMark> end_mark_of_ventilator(const std::string& directory);
 
 }  // namespace io

@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <linux/magic.h>
+#include <poll.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
@@ -19,6 +20,7 @@
 #include <vector>
 
 #include "io/entropy.h"
+#include "io/host.h"
 
 namespace io {
 
@@ -134,12 +136,6 @@ std::string state_home() {
   return "";
 }
 
-std::string host_name() {
-  char name[256] = "";
-  ::gethostname(name, sizeof name - 1);
-  return name;
-}
-
 std::string holder_of(int fd) {
   char text[512];
   const ssize_t size = ::pread(fd, text, sizeof text, 0);
@@ -239,8 +235,11 @@ base::Result<Lock> Lock::take(const std::string& run_directory, const char* name
   UniqueFd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
   if (!fd || ::fchmod(fd.get(), 0600) != 0) return failure(path, "cannot open", errno);
   int locked;
-  do locked = ::flock(fd.get(), LOCK_EX | LOCK_NB);
-  while (locked != 0 && errno == EINTR);
+  for (int tries = 0; (locked = ::flock(fd.get(), LOCK_EX | LOCK_NB)) != 0; ++tries) {
+    // Held for a moment by a look at the end, or by a child of a dead holder that has not executed yet.
+    if (errno != EINTR && (errno != EWOULDBLOCK || tries >= 20)) break;
+    ::poll(nullptr, 0, 10);
+  }
   if (locked != 0 && errno != EWOULDBLOCK) return failure(path, "cannot lock", errno);
   if (locked != 0) return Error{Error::Kind::Busy, run_directory + ": is in use by " + holder_of(fd.get())};
   const std::string holder = std::to_string(::getpid()) + " " + host_name() + " " + std::string(program) + "\n";

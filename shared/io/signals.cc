@@ -1,5 +1,6 @@
 #include "io/signals.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sys/eventfd.h>
@@ -24,6 +25,12 @@ bool is_ignored(int signal) {
 }  // namespace
 
 base::Result<Signals> Signals::block() {
+  // A standard stream that the caller closed would be the next file that we open, and be written to as if it were that stream.
+  for (int fd = ::open("/dev/null", O_RDWR); fd >= 0; fd = ::open("/dev/null", O_RDWR)) {
+    if (fd <= STDERR_FILENO) continue;
+    ::close(fd);
+    break;
+  }
   Signals signals;
   sigset_t caught;
   ::sigemptyset(&caught);

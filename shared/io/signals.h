@@ -13,7 +13,8 @@ namespace io {
 // job of a script) stays ignored. The destructor leaves all that as it is: the process is about to end.
 class Signals {
  public:
-  // REQUIRES: no other thread exists yet, no Context either: they inherit the mask, and one without it would take the signal and die.
+  // Also opens /dev/null for each standard stream that is closed.
+  // REQUIRES: no other thread exists yet, no file is open and no Context either: they inherit the mask, and one without it would take the signal and die.
   static base::Result<Signals> block();
 
   int fd() const { return fd_.get(); }

@@ -21,10 +21,7 @@ class Failures(EndToEnd):
     def test_failures_through_the_ring(self):
         ring = Ring(self)
         ring.start("[ $(({} % 3)) != 0 ]", records=range(30))
-        ring.sink.wait(10)
-        ring.ventilator.wait(10)
-        for worker in ring.workers:
-            worker.wait(0)
+        ring.wait(10)
         self.assert_each_once(ring.run, 30)
 
     def test_a_command_that_is_missing_is_a_failed_job_with_127(self):
@@ -49,9 +46,7 @@ class Failures(EndToEnd):
     def test_a_worker_survives_what_its_jobs_do(self):
         ring = Ring(self)
         ring.start(records=["no-such-command-here", "exit 3", "kill -9 $$", "head -c 100000 /dev/zero", "echo fine"], workers=1)
-        ring.sink.wait(4)
-        ring.ventilator.wait(4)
-        ring.workers[0].wait(0)
+        ring.wait(4)
         self.assertEqual(ring.sink.out.replace(b"\0", b""), b"fine\n")
         self.assert_each_once(ring.run, 5)
 

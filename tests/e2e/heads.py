@@ -11,7 +11,7 @@ class KillHead(EndToEnd):
         for name in victims:
             getattr(ring, f"start_{name}")()
 
-    def kill_at_random_moments(self, victims, transport, jobs=200, kills=3):
+    def kill_at_random_moments(self, victims, transport, jobs=200, kills=2):
         journal, ring = self.journal(), Ring(self, transport)
         ring.start(journal.job("sleep 0.01; echo {}"), records=range(jobs), workers=2)
         done = {}

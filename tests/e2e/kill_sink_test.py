@@ -28,9 +28,8 @@ class KillSink(KillHead):
         wait_until(lambda: query(ring.run, "SELECT 1 FROM meta WHERE key = 'ended_status'"), "the end")
         ring.sink.kill()
         ring.ventilator.wait(1)
-        ring.start_sink().wait(1)
-        for worker in ring.workers:
-            worker.wait(0)
+        ring.start_sink()
+        ring.wait(1)
         self.assert_each_once(ring.run, 3, journal)
         self.assertEqual(journal.starts(), {1: 1, 2: 1, 3: 1})
 

@@ -19,9 +19,7 @@ class Finished(EndToEnd):
     def test_so_do_the_role_programs(self):
         journal, ring = self.journal(), Ring(self)
         ring.start(journal.job("exit {}"), records=[0, 5, 6], workers=1)
-        ring.sink.wait(2)
-        ring.ventilator.wait(2)
-        ring.workers[0].wait(0)
+        ring.wait(2)
         ring.start_sink().wait(2)
         ring.start_ventilator().wait(2)
         self.assertEqual(journal.starts(), {1: 1, 2: 1, 3: 1})

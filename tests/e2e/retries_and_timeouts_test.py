@@ -33,10 +33,7 @@ class Retries(EndToEnd):
     def test_retries_through_the_ring(self):
         journal, ring = self.journal(), Ring(self)
         ring.start(journal.job("false"), records=range(20), options=("--retries", "2"))
-        ring.sink.wait(20)
-        ring.ventilator.wait(20)
-        for worker in ring.workers:
-            worker.wait(0)
+        ring.wait(20)
         self.assertEqual(journal.starts(), {job: 2 for job in range(1, 21)})
         self.assert_each_once(ring.run, 20, journal)
 

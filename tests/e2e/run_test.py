@@ -1,5 +1,6 @@
 """pushmill run: inputs, replacement strings, outputs, the surroundings of a job."""
 import os
+import time
 import unittest
 
 from support import EndToEnd, INPUT_CUT, USAGE, query
@@ -139,6 +140,13 @@ class Surroundings(EndToEnd):
             run.wait(0)
             self.assertEqual(sorted(run.out.decode().split()), [f"{name}1", f"{name}2", f"{name}3"])
         self.assertEqual(len(self.runs()), 2)
+
+    def test_a_short_run_waits_for_no_heartbeat(self):
+        def seconds():
+            begun = time.monotonic()
+            self.run_to_end("run", "true", ":::", "x")
+            return time.monotonic() - begun
+        self.assertLess(min(seconds() for _ in range(5)), 0.8)
 
     def test_no_progress_line_on_a_pipe(self):
         self.assertEqual(self.run_to_end("run", "sleep", ":::", "1.2").err, "")

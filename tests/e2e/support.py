@@ -6,6 +6,7 @@ Every process carries a marker of its test in its environment, jobs and their de
 import collections
 import collections.abc
 import contextlib
+import ctypes
 import os
 import pathlib
 import random
@@ -19,8 +20,9 @@ import unittest
 import uuid
 
 BIN = pathlib.Path(os.environ["PUSHMILL_BIN"])
+LIBC = ctypes.CDLL(None)
 MARK = "PUSHMILL_TEST_MARK"
-PATIENCE = 60  # seconds; only a failing test waits so long
+PATIENCE = 40  # seconds; only a failing test waits so long, and less than the budget of its suite
 
 # Exit statuses, as shared/cli/exit_status.h has them.
 MANY_FAILED, USAGE, STORAGE, INPUT_CUT, HEAD_NOT_FOUND, IN_USE, INTERRUPTED, TERMINATED = 101, 102, 103, 104, 105, 106, 130, 143
@@ -76,7 +78,8 @@ class Program:
         base = test.path / f"{len(test.programs):02}-{self.name}"
         self.out_file, self.err_file = base.with_suffix(".out"), base.with_suffix(".err")
 
-        def prepare():  # as from an interactive shell, whoever started the tests
+        def prepare():  # as from an interactive shell, whoever started the tests; and it ends with them, should they be killed
+            LIBC.prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
             signal.signal(signal.SIGINT, signal.SIG_DFL)
             os.umask(0o022)
             if preexec:
@@ -333,10 +336,14 @@ class Ring:
             if program.is_running():
                 program.stop()
 
-    def wait(self, status=0):
-        """Until the run is complete and everybody has left."""
+    def wait(self, status=0, all_told=False):
+        """Until the run is complete. A worker that is not told so in the two (short) heartbeats for which the ventilator stays is stopped."""
         self.sink.wait(status)
         self.ventilator.wait(status)
         for worker in self.workers:
-            if worker.process.returncode is None:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                worker.process.wait(3)
+            if worker.is_running() and not all_told:
+                worker.stop()
+            else:
                 worker.wait(0)

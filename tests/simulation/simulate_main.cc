@@ -10,6 +10,8 @@
 
 namespace {
 
+constexpr std::uint64_t kEnough = 3;  // violations of a class: the rest of it would say the same
+
 struct Options {
   std::uint64_t seeds = 300, from = 1;
   std::string only;  // a fault class; empty: all
@@ -53,16 +55,15 @@ std::optional<std::string> parse(int argc, char** argv, Options& options) {
 std::uint64_t simulate(const support::Faults& faults, const Options& options) {
   support::Cluster::Counters sum;
   std::uint64_t violations = 0;
-  for (std::uint64_t i = 0; i < options.seeds; ++i) {
+  for (std::uint64_t i = 0; i < options.seeds && violations < kEnough; ++i, ++sum.schedules) {
     const std::uint64_t seed = options.from + i;
     support::Cluster cluster(faults, seed);
     try {
       cluster.run();
     } catch (const support::Violation& violation) {
-      if (++violations <= 3) {
-        std::printf("%s seed %ju: invariant %s\n    again: scripts/simulate --class %s --from %ju --seeds 1\n", faults.name, std::uintmax_t{seed}, violation.what(),
-                    faults.name, std::uintmax_t{seed});
-      }
+      ++violations;
+      std::printf("%s seed %ju: invariant %s\n    again: scripts/simulate --class %s --from %ju --seeds 1\n", faults.name, std::uintmax_t{seed},
+                  violation.what(), faults.name, std::uintmax_t{seed});
     }
     const auto& c = cluster.counters();
     sum.ticks += c.ticks, sum.crashes += c.crashes, sum.returned += c.returned, sum.unreached += c.unreached, sum.lost += c.lost;
@@ -70,7 +71,7 @@ std::uint64_t simulate(const support::Faults& faults, const Options& options) {
   }
   const auto show = [](const char* what, std::uint64_t count) { std::printf(" %ju %s", std::uintmax_t{count}, what); };
   std::printf("%-10s", faults.name);
-  show("schedules,", options.seeds), show("violations;", violations), show("ticks,", sum.ticks), show("crashes,", sum.crashes), show("results,", sum.results);
+  show("schedules,", sum.schedules), show("violations;", violations), show("ticks,", sum.ticks), show("crashes,", sum.crashes), show("results,", sum.results);
   show("returned of which", sum.returned), show("never reached,", sum.unreached), show("lost,", sum.lost), show("taken back,", sum.taken_back);
   show("superseded,", sum.superseded), show("new sessions\n", sum.sessions);
   std::fflush(stdout);

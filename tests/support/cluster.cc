@@ -19,8 +19,9 @@ const std::vector<Faults>& fault_classes() {
       {.name = "head-long", .ventilator = 6, .sink = 6, .feedback = 10, .ventilator_uplink = 10, .lane = 10, .jobs_fail = false, .runs_once = true, .downtime = 1500},
       {.name = "links", .feedback = 30, .ventilator_uplink = 30, .lane = 50, .worker_uplink = 20},
       {.name = "partitions", .lane = 5, .worker_uplink = 12, .outage = 300},
-      {.name = "pauses", .lane = 5, .pause = 8},
-      {.name = "all", .ventilator = 8, .sink = 8, .worker = 6, .feedback = 10, .ventilator_uplink = 10, .lane = 20, .worker_uplink = 10, .pause = 2},
+      {.name = "pauses", .lane = 5, .pause = 8, .suspend = 2, .overload = 4},
+      {.name = "all", .ventilator = 8, .sink = 8, .worker = 6, .feedback = 10, .ventilator_uplink = 10, .lane = 20, .worker_uplink = 10, .pause = 2, .delay = 15},
+      {.name = "restarts", .ventilator = 12, .sink = 12, .downtime = 3, .delay = 15},
       {.name = "storm", .ventilator = 30, .sink = 30, .worker = 20, .feedback = 50, .ventilator_uplink = 50, .lane = 80, .worker_uplink = 50},
   };
   return classes;
@@ -55,7 +56,7 @@ Cluster::StreamPtr Cluster::connect(const std::string& to) {
 
 void Cluster::push(const StreamPtr& stream, std::string frame) {
   if (!stream || !stream->is_open) return;
-  stream->last_at = std::max(stream->last_at, tick_ + between(0, 9));
+  stream->last_at = std::max(stream->last_at, tick_ + between(0, faults_.delay));
   stream->frames.emplace_back(stream->last_at, std::move(frame));
 }
 
@@ -106,6 +107,7 @@ void Cluster::deliver() {
       const std::uint64_t paused = stream->to == "sink" ? (sink_ ? sink_->paused_until : 0) : worker != workers_.end() ? worker->second->paused_until
                                    : ventilator_        ? ventilator_->paused_until : 0;
       if (tick_ < paused) break;
+      if (stream->to == "sink" && sink_ && tick_ < sink_->slow_until && !chance(100)) break;
       const std::string frame = std::move(stream->frames.front().second);
       stream->frames.pop_front();
       try {
@@ -130,8 +132,11 @@ void Cluster::deliver_to_sink(const std::string& frame) {
   if (!sink_) return;
   const bool is_stale = observe_arrival(decoded->message);
   const std::uint64_t ignored = sink_->core.ignored();
+  const wire::ToSink copy = decoded->message;
+  if (!is_stale) note_seen(copy, false);
   std::visit([this](auto&& m) { feed(sink::Event(std::move(m))); }, std::move(decoded->message));
   if (is_stale && sink_ && sink_->core.ignored() == ignored) throw Violation(where("6: the sink obeyed a stale frame"));
+  if (sink_) note_seen(copy, true);
 }
 
 void Cluster::deliver_to_ventilator(const std::string& frame) {
@@ -245,7 +250,11 @@ bool Cluster::carry_out(sink::Effect& effect) {
     owed_.clear();
     return false;
   } else {
-    if (const auto* row = std::get_if<sink::LogAttempt>(&effect)) observe_lost(*row);
+    if (const auto* row = std::get_if<sink::LogAttempt>(&effect)) {
+      observe_lost(*row);
+      if (row->counted) observe_count(row->result);
+    }
+    if (const auto* row = std::get_if<sink::LogResult>(&effect); row && row->result.outcome != Outcome::Ok) observe_count(row->result);
     node.rows.push_back(std::move(effect));
   }
   return true;
@@ -326,7 +335,7 @@ void Cluster::start_roles() {
     if (disk.ended && !ventilator_) {
       sink_left_ = true;
     } else {
-      sink_ = std::make_unique<SinkNode>(SinkNode{sink::Core({++disk.epoch, disk.policy, disk.emitted, disk.ended}), {}, nullptr, 0, 0, {}});
+      sink_ = std::make_unique<SinkNode>(SinkNode{sink::Core({++disk.epoch, disk.policy, disk.emitted, disk.ended}), {}, nullptr, 0, 0, 0, {}, {}});
       for (const auto& [job, result] : disk.results) sink_->core.recover_finished(job, result.outcome != Outcome::Ok);
       for (const auto& [attempt, ended] : disk.attempts) {
         if (!disk.results.contains(attempt.job)) sink_->core.recover_ended(ended);
@@ -401,7 +410,7 @@ void Cluster::crash_ventilator() {
   cut(ventilator_->up.stream);
   for (auto& [id, lane] : ventilator_->lanes) cut(lane.second);
   ventilator_.reset();
-  ventilator_at_ = tick_ + (chance(500) ? between(1, 15) : between(1, faults_.downtime));
+  ventilator_at_ = tick_ + between(1, chance(500) ? std::min<std::uint64_t>(15, faults_.downtime) : faults_.downtime);
 }
 
 void Cluster::crash_sink() {
@@ -413,7 +422,7 @@ void Cluster::crash_sink() {
   sink_.reset();
   owed_.clear();
   for (auto& [id, worker] : workers_) worker->disturbed_at = worker->up.retry_at = tick_ + between(1, 2 * kHeartbeat);
-  sink_at_ = tick_ + (chance(500) ? between(1, 15) : between(1, faults_.downtime));
+  sink_at_ = tick_ + between(1, chance(500) ? std::min<std::uint64_t>(15, faults_.downtime) : faults_.downtime);
 }
 
 void Cluster::crash_worker() {
@@ -440,7 +449,18 @@ void Cluster::inject_faults() {
     break_uplink(worker.up);
     worker.disturbed_at = std::max(worker.disturbed_at, worker.up.retry_at);
   }
-  if (chance(faults_.pause)) {
+  if (faults_.suspend != 0 && chance(faults_.suspend)) {
+    suspended_until_ = tick_ + between(10, 2 * kLease);
+    if (ventilator_) ventilator_->paused_until = std::max(ventilator_->paused_until, suspended_until_);
+    if (sink_) sink_->paused_until = std::max(sink_->paused_until, suspended_until_);
+    for (auto& [id, worker] : workers_) {
+      const std::uint64_t until = std::max(worker->paused_until, suspended_until_);
+      if (tick_ < worker->paused_until) worker->disturbed_at = until;  // silent for longer than the others
+      worker->paused_until = until;
+    }
+  }
+  if (faults_.overload != 0 && sink_ && chance(faults_.overload)) sink_->slow_until = tick_ + between(10, 2 * kLease);
+  if (tick_ >= suspended_until_ && chance(faults_.pause)) {
     const std::uint64_t until = tick_ + between(10, 2 * kLease), who = random_.below(3);
     if (who == 0 && ventilator_) ventilator_->paused_until = until;
     if (who == 1 && sink_) sink_->paused_until = until;

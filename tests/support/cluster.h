@@ -29,10 +29,13 @@ struct Faults {
   unsigned ventilator = 0, sink = 0, worker = 0;  // kill -9
   unsigned feedback = 0, ventilator_uplink = 0, lane = 0, worker_uplink = 0;  // a connection breaks
   unsigned pause = 0;           // SIGSTOP of a role for up to two leases
+  unsigned suspend = 0;         // the same of all roles at once
+  unsigned overload = 0;        // the sink reads slowly for up to two leases
   bool jobs_fail = true;
   bool runs_once = false;       // nothing here may cause a second run of a job
   std::uint64_t downtime = 250;  // ticks at most until a killed role is started again
   std::uint64_t outage = 20;     // ticks at most until a broken uplink is made again
+  std::uint64_t delay = 9;       // ticks at most on the way
   bool is_calm = false;          // no faults at all: nobody may be given up
 };
 
@@ -49,7 +52,7 @@ class Cluster {
   Cluster(const Faults& faults, std::uint64_t seed);
   void run();  // throws Violation
 
-  struct Counters { std::uint64_t ticks = 0, crashes = 0, returned = 0, unreached = 0, lost = 0, superseded = 0, sessions = 0, taken_back = 0, results = 0; };
+  struct Counters { std::uint64_t schedules = 0, ticks = 0, crashes = 0, returned = 0, unreached = 0, lost = 0, superseded = 0, sessions = 0, taken_back = 0, results = 0; };
   const Counters& counters() const { return counters_; }
 
  private:
@@ -83,7 +86,9 @@ class Cluster {
     std::vector<sink::Effect> rows;
     StreamPtr feedback;
     std::uint64_t paused_until = 0;
+    std::uint64_t slow_until = 0;
     std::uint64_t ventilator_epoch = 0;  // the greatest it was told
+    std::map<base::JobId, base::Attempt> seen;  // the greatest attempt it was told of
     std::map<base::WorkerId, std::pair<std::uint64_t, std::uint64_t>> states;  // session and number of the newest
   };
   struct WorkerNode {
@@ -130,6 +135,8 @@ class Cluster {
   void check_arrival(WorkerNode& worker, const ToWorkerArrival& arrival);
   void observe(const wire::ToVentilator& message);
   void observe_lost(const sink::LogAttempt& row);
+  void observe_count(const wire::Result& result);
+  void note_seen(const wire::ToSink& message, bool is_handled);
   void check();
   void check_workers();
   void check_confirms();
@@ -167,6 +174,7 @@ class Cluster {
   std::map<base::WorkerId, std::unique_ptr<WorkerNode>> workers_;
   std::vector<StreamPtr> streams_;
   std::uint64_t ventilator_at_, sink_at_;
+  std::uint64_t suspended_until_ = 0;
   std::vector<std::uint64_t> workers_at_;
   bool ventilator_left_ = false, sink_left_ = false;
 

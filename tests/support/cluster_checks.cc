@@ -30,11 +30,7 @@ void Cluster::commit() {
       const bool is_new = sink_disk_.attempts.emplace(attempt, sink::EndedAttempt{attempt, row->result.outcome, row->counted, row->alone}).second;
       if (!is_new && row->result.outcome != Outcome::Superseded) throw Violation(where("11: an attempt ends twice " + attempt.text()));
       if (row->counted && row->result.outcome == Outcome::Failed) {
-        // The greatest attempt ever issued for the job, or at least not older than one known to have started.
         if (++counted_[attempt.job] >= policy_.retries) throw Violation(where("11: more failures than retries allow"));
-        for (const auto& [other, ended] : sink_disk_.attempts) {
-          if (other.job == attempt.job && other > attempt && ended.outcome != Outcome::Superseded) throw Violation(where("11: a late failure counted " + attempt.text()));
-        }
       }
       counters_.returned += row->result.outcome == Outcome::Returned;
       counters_.unreached += row->result.outcome == Outcome::Returned && row->result.reason.starts_with("it never");
@@ -86,7 +82,7 @@ void Cluster::observe_lost(const sink::LogAttempt& row) {
     throw Violation(where("3: returned although it was received " + attempt.text()));
   }
   // What a worker that nothing disturbed for a while says is in the sink's inbox, even when the sink was paused or away.
-  const bool lives = worker != workers_.end() && tick_ > worker->second->disturbed_at + 3 * kHeartbeat && worker->second->core.holds(attempt);
+  const bool lives = worker != workers_.end() && tick_ > worker->second->disturbed_at + 2 * kHeartbeat + 2 * faults_.delay && worker->second->core.holds(attempt);
   if (row.result.outcome == Outcome::Lost && lives) {
     throw Violation(where("10: a lease ended although its worker lives and is heard " + attempt.text()));
   }
@@ -100,6 +96,24 @@ void Cluster::check() {
   if (jobs.accepted() != ventilator_disk_.accepted) throw Violation(where("3: accepted jobs forgotten"));
   for (JobId job = 1; job <= jobs.accepted(); ++job) {
     if (jobs.is_finished(job) && !sink_disk_.results.contains(job)) throw Violation(where("2: finished before the commit, job " + std::to_string(job)));
+  }
+}
+
+// A failure or a loss counts only while the sink knows of no later attempt.
+void Cluster::observe_count(const wire::Result& result) {
+  if (result.attempt < sink_->seen[result.attempt.job]) throw Violation(where("11: a late failure counted " + result.attempt.text()));
+}
+
+// What ASSIGN names is known before the frame is handled; RESULTS are taken one by one, so theirs only behind it.
+void Cluster::note_seen(const wire::ToSink& message, bool is_handled) {
+  const auto note = [this](const Attempt& attempt) {
+    Attempt& seen = sink_->seen[attempt.job];
+    seen = std::max(seen, attempt);
+  };
+  if (const auto* results = std::get_if<wire::Results>(&message); results && is_handled) {
+    for (const wire::Result& result : results->items) note(result.attempt);
+  } else if (const auto* assign = std::get_if<wire::Assign>(&message); assign && !is_handled) {
+    for (const wire::Assigned& item : assign->items) note(item.attempt);
   }
 }
 
@@ -118,7 +132,7 @@ void Cluster::check_workers() {
 // Each copy of a result is confirmed soon, once there is a ventilator to pass it on.
 void Cluster::check_confirms() {
   if (!sink_) return;
-  const bool is_busy = tick_ < sink_->paused_until || !sink_->core.has_heard_ventilator();
+  const bool is_busy = tick_ < sink_->paused_until || tick_ < sink_->slow_until || !sink_->core.has_heard_ventilator();
   for (auto& [result, since] : owed_) {
     if (is_busy) since = tick_;
     if (tick_ - since > 4 * kHeartbeat) throw Violation(where("9: no confirm for a copy of " + result.second.text()));
