@@ -190,7 +190,11 @@ Error insecure_refusal(std::string_view endpoint) {
 }
 
 base::Status check_endpoint(std::string_view endpoint, EndpointUse use, bool is_insecure_allowed) {
-  if (auto parsed = parse_endpoint(endpoint, use); !parsed) return parsed.error();
+  const auto parsed = parse_endpoint(endpoint, use);
+  if (!parsed) return parsed.error();
+  if (parsed->transport == Transport::Inproc) {
+    return base::Error{base::Error::Kind::Usage, std::string(endpoint) + " is for the threads of one process; programs meet at ipc:// or tcp://"};
+  }
   if (needs_insecure(endpoint) && !is_insecure_allowed) return insecure_refusal(endpoint);
   return base::ok();
 }

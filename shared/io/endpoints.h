@@ -36,7 +36,7 @@ base::Result<std::string> reachable_endpoint(std::string_view bound, std::string
 // True for every tcp endpoint, loopback too: whoever can connect could run commands.
 bool needs_insecure(std::string_view endpoint);
 base::Error insecure_refusal(std::string_view endpoint);  // kind Usage
-// Whether a program may use `endpoint`: well-formed, and not tcp unless `is_insecure_allowed`.
+// Whether a program may use `endpoint`: well-formed, not inproc, and not tcp unless `is_insecure_allowed`.
 base::Status check_endpoint(std::string_view endpoint, EndpointUse use, bool is_insecure_allowed);
 
 }  // namespace io

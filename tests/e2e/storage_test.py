@@ -7,12 +7,17 @@ from support import EndToEnd, STORAGE, finished
 
 
 class Storage(EndToEnd):
-    def test_outputs_that_cannot_be_written_are_still_in_the_log(self):
+    def test_outputs_that_cannot_be_written_stop_the_run_and_are_written_when_it_is_resumed(self):
         journal = self.journal()
+        words = ["run", "-k", "--run-dir", "r", journal.job("echo {}")]
         with open("/dev/full", "wb") as full:
-            program = self.run_to_end("run", "--run-dir", "r", journal.job("echo {}"), stdin=range(20), stdout=full, status=STORAGE)
+            program = self.run_to_end(*words, stdin=range(20), stdout=full, status=STORAGE)
         self.assertIn("No space left", program.err)
-        self.assert_all_ok(self.path / "r", 20, journal)
+        done = len(finished(self.path / "r"))
+        self.assertLess(done, 20)
+        program = self.run_to_end(*words, stdin=range(20))
+        self.assertEqual(program.out, "".join(f"{n}\n" for n in range(20)).encode())
+        self.assert_all_ok(self.path / "r", 20)
 
     def limited(self):
         """A file may not grow beyond this, as if the disk had an error there."""

@@ -110,7 +110,7 @@ MUTATIONS = (
     }
     if (MUTANT) {
       for (const Attempt& attempt : std::exchange(to_send_, {})) {
-        unconfirmed_bytes_ -= unconfirmed_.at(attempt).result.out.size() + unconfirmed_.at(attempt).result.err.size();
+        unconfirmed_bytes_ -= size_of(unconfirmed_.at(attempt).result);
         unconfirmed_.erase(attempt);
       }
     }

@@ -553,17 +553,14 @@ TEST_CASE("the horizon in front of all accepted jobs is cut to them", "[ventilat
 
 TEST_CASE("the grace starts with the snapshot, not before", "[ventilator]") {
   VentilatorUnderTest v({.epoch = 2, .horizon = 1, .accepted = 1});
-  v.turn();
-  v.given_worker(1, 1, 1);
-  v.pass(1h / 60);
-  v.hears(v.worker(1));
-  v.forget_beats();
-  v.clear();
+  v.pass(1min);
   v.hears(wire::Snapshot{.last = true});
-  v.pass(19s);
+  v.pass(10s);
   v.forget_beats();
-  v.clear();
-  CHECK(v.core.jobs().find_assigned(1) == nullptr);
+  v.given_worker(1, 1, 1);
+  v.pass(9s);
+  v.forget_beats();
+  CHECK(v.none());
 }
 
 TEST_CASE("a new sink epoch starts the grace again at its snapshot", "[ventilator]") {
@@ -591,6 +588,7 @@ TEST_CASE("three heartbeats without the sink start the grace again at the next s
   const Generation lane = v.given_worker(1, 1, 1);
   v.pass(15s);
   v.pass(10s, false);
+  v.hears(v.echo(1, 1, lane, 1));
   v.hears(wire::Snapshot{.last = true});
   for (int i = 0; i < 15; ++i) {
     v.pass(1s);
@@ -765,11 +763,13 @@ TEST_CASE("END is committed before a worker hears of it, and CLOSE follows when 
 TEST_CASE("workers that do not leave are waited for two heartbeats", "[ventilator]") {
   VentilatorUnderTest v;
   v.given_sink();
-  v.given_worker(1);
-  v.hears(wire::End{.total = 9, .failed = 3, .cut = true});
+  v.given_jobs(3);
+  v.given_worker(1, 1, 0);
+  v.on(ventilator::InputEnded{true});
+  v.hears(wire::End{.total = 3, .failed = 2, .cut = true});
   const auto ended = v.take<CommitEnded>();
-  CHECK(ended.total == 9);
-  CHECK(ended.failed == 3);
+  CHECK(ended.total == 3);
+  CHECK(ended.failed == 2);
   CHECK(ended.cut);
   v.pass(1750ms);
   v.forget<wire::Open>();
@@ -782,10 +782,22 @@ TEST_CASE("workers that do not leave are waited for two heartbeats", "[ventilato
   v.take<Exit>();
 }
 
+TEST_CASE("an END of another number of jobs, or before the end of input, is counted and ignored", "[ventilator]") {
+  VentilatorUnderTest v;
+  v.given_sink();
+  v.hears(wire::End{.total = 0});
+  v.given_jobs(2);
+  v.on(ventilator::InputEnded{false});
+  v.hears(wire::End{.total = 1});
+  CHECK(v.none());
+  CHECK(v.core.ignored() == 2);
+}
+
 TEST_CASE("END said again is committed once", "[ventilator]") {
   VentilatorUnderTest v;
   v.given_sink();
   v.given_worker(1);
+  v.on(ventilator::InputEnded{false});
   v.hears(wire::End{});
   v.hears(wire::End{});
   v.take<CommitEnded>();
@@ -809,6 +821,7 @@ TEST_CASE("after the end nothing is dispatched", "[ventilator]") {
   VentilatorUnderTest v;
   v.given_sink();
   v.given_worker(1, 1, 1);
+  v.on(ventilator::InputEnded{false});
   v.hears(wire::End{});
   v.take<CommitEnded>();
   v.given_jobs(1);
