@@ -1,4 +1,7 @@
 """What the tests that kill ventilator or sink have in common: a run under which they are killed, and what must hold afterwards."""
+import signal
+import time
+
 from support import EndToEnd, Ring, is_finished, query, wait_until
 
 
@@ -33,15 +36,21 @@ class KillHead(EndToEnd):
         self.assertEqual(query(ring.run, "SELECT job, outcome, reason FROM attempts WHERE outcome NOT IN ('returned')"), [])
         return ring
 
-    def keep_running_jobs(self, victims):
-        """Jobs that run while the head is away are not run again: shown when all others are done, and the head so knows of these and hands out."""
+    def keep_running_jobs(self, victims, silence=0):
+        """Jobs that run while the head is away are not run again: shown when all others are done, and the head so knows of these and hands out.
+        `silence`: seconds for which their worker says nothing after the restart, while another, idle one is there."""
         journal = self.journal()
         wait, go = self.gate()
         ring = Ring(self)
         ring.start(journal.job(f"[ {{}} -gt 1 ] || {{ {wait}; }}"), records=range(12), workers=1)  # jobs 1 and 2 wait
         wait_until(lambda: journal.running() == {1, 2}, "two jobs that wait")
+        if silence:
+            ring.workers[0].send(signal.SIGSTOP)
         self.restart(ring, victims)
         ring.start_worker()
+        if silence:
+            time.sleep(silence)
+            ring.workers[0].send(signal.SIGCONT)
         wait_until(is_finished(ring.run, 10), "the other jobs")
         self.assertEqual(journal.running(), {1, 2})
         go()

@@ -15,6 +15,9 @@ class KillBoth(KillHead):
     def test_running_jobs_are_not_run_again(self):
         self.keep_running_jobs(["ventilator", "sink"])
 
+    def test_running_jobs_of_a_worker_that_is_slow_to_report_are_not_run_again(self):
+        self.keep_running_jobs(["ventilator", "sink"], silence=1.2)  # the grace is 4
+
     def test_results_of_their_absence_are_kept(self):
         self.finish_while_away(["sink", "ventilator"])
 
