@@ -207,13 +207,14 @@ base::Result<int> Roles::status() const {
   return base::Error{base::Error::Kind::Protocol, "the run stopped before its end"};
 }
 
+void remove_if_unnamed(const Plan& plan) {
+  if (!plan.is_unnamed || plan.options.keep_run) return;
+  if (auto removed = io::remove_run_directory(plan.directory); !removed) std::fprintf(stderr, "pushmill: %s\n", removed.error().message.c_str());
+}
+
 // One line when there is something to say, and what becomes of the run directory.
 void conclude(const Plan& plan, int status, bool is_complete, const base::Counts& counts) {
-  if (status == cli::kExitOk && plan.is_unnamed && !plan.options.keep_run) {
-    if (auto removed = io::remove_run_directory(plan.directory); !removed) std::fprintf(stderr, "pushmill: %s\n", removed.error().message.c_str());
-    return;
-  }
-  if (status == cli::kExitOk) return;
+  if (status == cli::kExitOk) return remove_if_unnamed(plan);
   const auto number = [](const std::atomic<std::uint64_t>& n) { return static_cast<unsigned long long>(n.load()); };
   if (is_complete) {
     std::fprintf(stderr, "pushmill: %llu of %llu jobs failed%s; the run is in %s\n", number(counts.failed), number(counts.accepted),
@@ -234,6 +235,7 @@ base::Result<int> carry_out(const Plan& plan) {
   if (!roles) return roles.error();
   if (const auto ended = (*roles)->ended()) {
     if (*ended != cli::kExitOk) std::fprintf(stderr, "pushmill: this run has ended already, with status %d; its log is in %s\n", *ended, plan.directory.c_str());
+    else remove_if_unnamed(plan);
     return *ended;
   }
   (*roles)->start();

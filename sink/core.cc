@@ -175,10 +175,7 @@ void Core::note_news(const WorkerId& id, WorkerRecord& worker) {
 
 // Makes or renews a lease. Only the job's greatest attempt has one.
 void Core::lease(JobRecord& record, const Attempt& attempt, const WorkerId& worker) {
-  if (attempt > record.current) {
-    record.current = attempt;
-    for (LiveAttempt& live : record.live) live.leased = false;
-  }
+  record.note(attempt);
   LiveAttempt* live = record.find_live(attempt);
   if (live == nullptr) {
     record.live.push_back({});
@@ -286,7 +283,7 @@ void Core::end_attempt(JobRecord& record, wire::Result&& result, const WorkerId&
   EndedAttempt ended{attempt, result.outcome, false, live != nullptr && live->alone};
   const std::uint64_t ordinal = 1 + record.ended.size();
   const bool is_late = attempt < record.current;
-  record.current = std::max(record.current, attempt);
+  record.note(attempt);
   if (live != nullptr && result.command.empty()) result.command = live->command;
   const bool is_failure = result.outcome == Outcome::Failed || result.outcome == Outcome::Timeout;
   ended.counted = !is_late && (is_failure || result.outcome == Outcome::Lost);
@@ -350,21 +347,28 @@ void Core::confirm(const WorkerId& worker, const Attempt& attempt) {
 
 void Core::on_event(OutputsEmitted&& event) { emitted_ = std::max(emitted_, event.jobs); }
 
+void Core::log_emitted() {
+  if (emitted_ <= logged_emitted_) return;
+  logged_emitted_ = emitted_;
+  log(LogEmitted{emitted_});
+}
+
 void Core::on_event(Stop&&) {
+  log_emitted();
   confirms_now_ = true;
   flush();
 }
 
 void Core::on_event(Turn&& event) {
   if (event.drained && now_ >= next_judging_) judge_leases();
-  if (emitted_ > logged_emitted_ && event.drained) {
-    logged_emitted_ = emitted_;
-    log(LogEmitted{emitted_});
-  }
-  if (now_ >= next_heartbeat_) {
+  const bool beat = now_ >= next_heartbeat_;
+  if (beat) {
     next_heartbeat_ = now_ + policy_.heartbeat;
     alive_due_ = true;
   }
+  // How far the outputs are rides on the commits of rows; alone only each heartbeat, and when they are what the end waits for.
+  const bool is_last = total_ && progress_.finished() >= *total_;
+  if (event.drained && (open_rows_ > 0 || beat || is_last)) log_emitted();
   tend_end();
   if (event.drained || open_rows_ >= kCommitRows) flush();
 }

@@ -85,6 +85,7 @@ class Core {
   void confirm(const WorkerId& worker, const Attempt& attempt);
 
   void log(Effect&& row);
+  void log_emitted();
   void flush();
   void send(wire::ToVentilator&& message);
   void send_done();

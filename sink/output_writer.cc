@@ -209,18 +209,32 @@ Status OutputWriter::start() {
 }
 
 void OutputWriter::add(base::JobId job, std::uint64_t seq, std::string out, std::string err) {
-  Emission emission{job, order_ == Order::Job ? job : seq, Emission::Kind::Silent, std::move(out), std::move(err)};
-  const std::size_t bytes = emission.bytes();
-  const bool is_silent = emission.out.empty() && emission.err.empty();
   bool wakes = false;
   {
     const std::lock_guard lock(mutex_);
-    if (failure_) return;
-    if (!is_silent) emission.kind = held_bytes_ + bytes <= limits_.held_bytes ? Emission::Kind::Held : Emission::Kind::Fetch;
-    if (backlog_->add(seq, std::move(emission))) held_bytes_.fetch_add(bytes, std::memory_order_relaxed);
+    place(job, seq, std::move(out), std::move(err));
     wakes = std::exchange(is_waiting_, false);
   }
   if (wakes) changed_.notify_one();
+}
+
+void OutputWriter::add(std::span<Row> rows, std::uint64_t first_seq) {
+  bool wakes = false;
+  {
+    const std::lock_guard lock(mutex_);
+    for (Row& row : rows) place(row.result.attempt.job, first_seq++, std::move(row.result.out), std::move(row.result.err));
+    wakes = std::exchange(is_waiting_, false);
+  }
+  if (wakes) changed_.notify_one();
+}
+
+void OutputWriter::place(base::JobId job, std::uint64_t seq, std::string out, std::string err) {
+  if (failure_) return;
+  Emission emission{job, order_ == Order::Job ? job : seq, Emission::Kind::Silent, std::move(out), std::move(err)};
+  const std::size_t bytes = emission.bytes();
+  const bool is_silent = emission.out.empty() && emission.err.empty();
+  if (!is_silent) emission.kind = held_bytes_ + bytes <= limits_.held_bytes ? Emission::Kind::Held : Emission::Kind::Fetch;
+  if (backlog_->add(seq, std::move(emission))) held_bytes_.fetch_add(bytes, std::memory_order_relaxed);
 }
 
 std::optional<OutputWriter::Failure> OutputWriter::failed() const {

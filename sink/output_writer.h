@@ -13,6 +13,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -48,6 +49,8 @@ class OutputWriter {
 
   // REQUIRES: the job's row is committed; the seqs rise by one.
   void add(base::JobId job, std::uint64_t seq, std::string out, std::string err);
+  // The rows of one commit; their outputs are moved out.
+  void add(std::span<Row> rows, std::uint64_t first_seq);
 
   // Everything up to this seq or job has been written completely.
   std::uint64_t emitted() const { return emitted_.load(std::memory_order_acquire); }
@@ -71,6 +74,7 @@ class OutputWriter {
   };
 
   OutputWriter(ResultLog& log, Order order, std::uint64_t mark, int out, int err, Limits limits);
+  void place(base::JobId job, std::uint64_t seq, std::string out, std::string err);  // REQUIRES: mutex_ is held
   base::Status resume(std::uint64_t mark);
   base::Status start();
   void work();

@@ -20,6 +20,12 @@ void JobRecord::erase_live(const Attempt& attempt) {
   std::erase_if(live, [&](const LiveAttempt& l) { return l.attempt == attempt; });
 }
 
+void JobRecord::note(const Attempt& attempt) {
+  if (attempt <= current) return;
+  current = attempt;
+  for (LiveAttempt& l : live) l.leased = false;
+}
+
 std::uint32_t JobRecord::failures() const {
   return static_cast<std::uint32_t>(std::count_if(ended.begin(), ended.end(), [](const EndedAttempt& e) { return e.counted && e.outcome != Outcome::Lost; }));
 }

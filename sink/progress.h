@@ -46,6 +46,7 @@ struct JobRecord {
   LiveAttempt* find_live(const Attempt& attempt);
   EndedAttempt* find_ended(const Attempt& attempt);
   void erase_live(const Attempt& attempt);
+  void note(const Attempt& attempt);  // a greater one than any before takes the lease of those
   std::uint32_t failures() const;
   std::uint32_t losses() const;
   std::uint32_t losses_alone() const;

@@ -251,8 +251,7 @@ void Shell::carry_out(const Commit&) {
     if (!flushed) return;
   }
   if (!insist([this] { return results_->commit(); })) return;
-  std::uint64_t seq = results_->first_committed_seq();
-  for (Row& row : results_->committed_rows()) writer_->add(row.result.attempt.job, seq++, std::move(row.result.out), std::move(row.result.err));
+  if (const auto rows = results_->committed_rows(); !rows.empty()) writer_->add(rows, results_->first_committed_seq());
 }
 
 void Shell::carry_out(const OpenFeedback& effect) {

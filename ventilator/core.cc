@@ -366,8 +366,13 @@ void Core::become_complete(std::uint64_t total, std::uint64_t failed, bool cut) 
 
 void Core::tend_end() {
   if (!complete_at_) return;
-  const bool all_left = std::all_of(workers_.begin(), workers_.end(), [](const auto& item) { return item.second.entry.has_left || !item.second.entry.lane; });
-  if (!all_left && now_ - *complete_at_ < heartbeats(2)) return;
+  // Two heartbeats for those that may still be there; a lease for those that surely are, so that none of them waits for a head that has gone.
+  const base::Duration waited = now_ - *complete_at_;
+  for (const auto& [id, slot] : workers_) {
+    const WorkerEntry& entry = slot.entry;
+    if (entry.has_left || !entry.lane) continue;
+    if (waited < (now_ - entry.heard_at < heartbeats(3) ? config_.policy.lease : heartbeats(2))) return;
+  }
   effects_->push_back(SendToSink{wire::Close{stamp()}});
   effects_->push_back(Exit{});
   has_exited_ = true;

@@ -23,7 +23,7 @@ JobId JobTable::next(bool grace_over) {
   for (JobId job : requeued_) {
     if (!alone_.contains(job)) return job;
   }
-  while (grace_over && (waiting_from_ = std::min(finished_.next_absent(waiting_from_), horizon_ + 1)) <= horizon_) {
+  while (grace_over && waiting_from_ <= horizon_ && (waiting_from_ = finished_.next_absent(waiting_from_)) <= horizon_) {
     const JobId job = waiting_from_;
     if (!assigned_.contains(job) && !requeued_.contains(job)) {
       if (!alone_.contains(job)) return job;

@@ -187,8 +187,10 @@ void Keeper::on_kill(const base::Attempt& attempt) {
 
 void Keeper::on_peer_gone() {
   is_peer_gone_ = true;
+  hello_.grace = base::Duration::zero();  // whoever continues the run may start the same jobs at any moment
   epoll_ctl(poll_fd_, EPOLL_CTL_DEL, channel_.fd(), nullptr);
   std::erase_if(jobs_, [](const auto& entry) { return entry.second->pid == 0; });
+  if (jobs_.empty()) return;
   const ProcessTable table(getpid());
   for (auto& [seat, job] : jobs_) {
     for (const Process& process : table.descendants())
@@ -198,7 +200,10 @@ void Keeper::on_peer_gone() {
 }
 
 void Keeper::close_stream(Stream& stream) {
-  if (stream.fd >= 0) close(stream.fd);
+  if (stream.fd < 0) return;
+  // A child that has not executed yet still holds a copy: epoll would go on reporting it.
+  epoll_ctl(poll_fd_, EPOLL_CTL_DEL, stream.fd, nullptr);
+  close(stream.fd);
   stream.fd = -1;
 }
 

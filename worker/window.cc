@@ -29,7 +29,8 @@ double Window::job_us(base::Duration busy) const { return std::max(job_us_, stat
 
 std::uint64_t Window::jobs(base::Duration busy) const {
   const double job = job_us(busy);
-  if (job == 0 || job >= kLongJob * refill_us_) return slots_;
+  // Until a job has ended nothing is known: that one has just begun does not make it short.
+  if (job_us_ == 0 || job >= kLongJob * refill_us_) return slots_;
   double jobs = slots_ + std::ceil(slots_ * refill_us_ / job);
   if (size_ > 0) jobs = std::min(jobs, std::floor(static_cast<double>(wire::kMaxUnconfirmedBytes) / size_));
   return static_cast<std::uint64_t>(std::clamp(jobs, static_cast<double>(slots_), static_cast<double>(std::max<std::size_t>(slots_, wire::kMaxWindow))));

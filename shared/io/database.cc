@@ -233,6 +233,10 @@ base::Result<Database> Database::open(const std::string& path, int version, cons
     if (auto created = database.create_schema(version, schema); !created) return created.error();
   const bool power = durability == Durability::Power;
   if (auto set = database.execute(power ? "PRAGMA synchronous=FULL" : "PRAGMA synchronous=NORMAL"); !set) return set.error();
+  // Each checkpoint waits for the disk, in the loop of a role: where nobody asked for that care, there are few of them.
+  if (!power) {
+    if (auto set = database.execute("PRAGMA wal_autocheckpoint=10000"); !set) return set.error();
+  }
   // The file's own first page must reach the disk too: SQLite deletes the WAL of a database that is empty after a power loss.
   if (is_new && power)
     if (auto synced = database.execute("PRAGMA wal_checkpoint(FULL)"); !synced) return synced.error();
