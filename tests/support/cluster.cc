@@ -21,7 +21,7 @@ const std::vector<Faults>& fault_classes() {
       {.name = "partitions", .lane = 5, .worker_uplink = 12, .outage = 300},
       {.name = "pauses", .lane = 5, .pause = 8, .suspend = 2, .overload = 4},
       {.name = "all", .ventilator = 8, .sink = 8, .worker = 6, .feedback = 10, .ventilator_uplink = 10, .lane = 20, .worker_uplink = 10, .pause = 2, .delay = 15},
-      {.name = "restarts", .ventilator = 12, .sink = 12, .downtime = 3, .delay = 15},
+      {.name = "restarts", .ventilator = 12, .sink = 12, .at_end = 300, .downtime = 3, .delay = 15},
       {.name = "storm", .ventilator = 30, .sink = 30, .worker = 20, .feedback = 50, .ventilator_uplink = 50, .lane = 80, .worker_uplink = 50},
   };
   return classes;
@@ -208,6 +208,7 @@ bool Cluster::carry_out(ventilator::Effect& effect) {
   } else if (std::holds_alternative<ventilator::CommitEnded>(effect)) {
     if (!ventilator_disk_.input_ended || sink_disk_.results.size() != total_) throw Violation(where("15: run complete before its end"));
     ventilator_disk_.ended = true;
+    if (faults_.at_end != 0 && chance(faults_.at_end)) throw Crash{"ventilator"};
   } else if (std::holds_alternative<ventilator::LookForEnd>(effect)) {
     if (!sink_ && sink_disk_.ended) feed(ventilator::SinkHasEnded{sink_disk_.ended->failed, sink_disk_.ended->cut});
   } else if (std::holds_alternative<ventilator::Exit>(effect)) {
@@ -234,7 +235,9 @@ void Cluster::feed(sink::Event&& event) {
 bool Cluster::carry_out(sink::Effect& effect) {
   SinkNode& node = *sink_;
   if (std::holds_alternative<sink::Commit>(effect)) {
+    const bool had_ended = sink_disk_.ended.has_value();
     commit();
+    if (faults_.at_end != 0 && sink_disk_.ended && !had_ended && chance(faults_.at_end)) throw Crash{"sink"};
   } else if (auto* open = std::get_if<sink::OpenFeedback>(&effect)) {
     cut(node.feedback);
     node.feedback = connect(open->endpoint);

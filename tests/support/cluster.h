@@ -29,6 +29,7 @@ struct Faults {
   unsigned ventilator = 0, sink = 0, worker = 0;  // kill -9
   unsigned feedback = 0, ventilator_uplink = 0, lane = 0, worker_uplink = 0;  // a connection breaks
   unsigned pause = 0;           // SIGSTOP of a role for up to two leases
+  unsigned at_end = 0;          // kill -9 of a role that has just committed the end
   unsigned suspend = 0;         // the same of all roles at once
   unsigned overload = 0;        // the sink reads slowly for up to two leases
   bool jobs_fail = true;
