@@ -60,7 +60,7 @@ MUTATIONS = (
     ), "partitions", "5: a row"),
     Mutation("old_ventilator_obeyed", "sink/core.cc", (
         ("  if (stamp.epoch < ventilator_epoch_) return", "  if (stamp.epoch < ventilator_epoch_ && !MUTANT) return"),
-    ), "head", "6: the sink obeyed"),
+    ), "restarts", "6: the sink obeyed"),
     Mutation("old_sink_obeyed", "ventilator/core.cc", (
         ("|| stamp.sink_epoch < sink_epoch_) return", "|| (stamp.sink_epoch < sink_epoch_ && !MUTANT)) return"),
     ), "restarts", "6: the ventilator obeyed"),
