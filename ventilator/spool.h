@@ -77,8 +77,6 @@ class Spool {
   base::Status raise_horizon(base::JobId job);
   base::Status commit_end_of_input(bool cut, const std::string& reason);
   base::Status commit_ended(int exit_status);
-  // For a run directory that will be removed: closing then waits for no disk.
-  void skip_checkpoint_on_close() { database_.skip_checkpoint_on_close(); }
 
   // The encoded spec of an accepted job. A freshly appended one comes from memory, others in blocks from the file, best in ascending order.
   base::Result<std::string> spec(base::JobId job);

@@ -280,6 +280,4 @@ base::Status Database::rollback() {
   return is_in_transaction() ? execute("ROLLBACK") : base::ok();
 }
 
-void Database::skip_checkpoint_on_close() { sqlite3_db_config(db_, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr); }
-
 }  // namespace io

@@ -61,8 +61,6 @@ class Database {
   // Ends an open transaction, if there is one. SQLite ends one itself after some errors (a full disk among them), so after an error of
   // a step or a COMMIT call this, not ROLLBACK.
   base::Status rollback();
-  // For a file that will be deleted once it is closed: saves the last copying and syncing.
-  void skip_checkpoint_on_close();
 
  private:
   base::Status connect(const std::string& path, int flags);
