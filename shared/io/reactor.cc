@@ -52,6 +52,12 @@ void Reactor::watch(Lane& lane, Tag tag) {
   tags_.push_back(tag);
 }
 
+void Reactor::watch(Uplink& uplink, Tag tag) {
+  CHECK_INVARIANT(!is_watching(tag));
+  items_->list.push_back({uplink.handle_, -1, ZMQ_POLLOUT, 0});
+  tags_.push_back(tag);
+}
+
 void Reactor::watch(int fd, short events, Tag tag) {
   CHECK_INVARIANT(!is_watching(tag));
   items_->list.push_back({nullptr, fd, zmq_events(events), 0});

@@ -23,6 +23,7 @@ class Reactor {
 
   void watch(Pull& pull, Tag tag);             // ready: frames are there
   void watch(Lane& lane, Tag tag);             // ready: the connection stands. Only while is_connecting(): an open lane is always ready.
+  void watch(Uplink& uplink, Tag tag);         // ready: the outbox has room again. Only after a send that returned false.
   void watch(int fd, short events, Tag tag);   // `events` as for poll(2): POLLIN, POLLOUT; ready also on an error or hang-up
   // Required before the socket or descriptor is closed; a socket may be moved meanwhile. No effect when the tag is not in use.
   void unwatch(Tag tag);
