@@ -4,6 +4,8 @@
 
 #include <cstdio>
 
+#include "cli/status_line.h"
+
 namespace pushmill {
 
 namespace {
@@ -38,13 +40,9 @@ ProgressLine::ProgressLine(const base::Counts& counts, base::TimePoint now)
 void ProgressLine::draw(base::TimePoint now) {
   if (!is_terminal_ || now < next_) return;
   next_ = now + kEvery;
-  is_drawn_ = true;
-  std::fprintf(stderr, "\r\033[K%s", progress_text(counts_, finished_before_, now - started_).c_str());
+  cli::StatusLine::of_process().draw(progress_text(counts_, finished_before_, now - started_));
 }
 
-void ProgressLine::clear() {
-  if (is_drawn_) std::fputs("\r\033[K", stderr);
-  is_drawn_ = false;
-}
+void ProgressLine::clear() { cli::StatusLine::of_process().clear(); }
 
 }  // namespace pushmill

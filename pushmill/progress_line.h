@@ -25,7 +25,6 @@ class ProgressLine {
   const base::TimePoint started_;
   std::uint64_t finished_before_;
   base::TimePoint next_{};
-  bool is_drawn_ = false;
 };
 
 }  // namespace pushmill

@@ -20,6 +20,8 @@
 #include <unordered_map>
 #include <utility>
 
+#include "cli/status_line.h"
+
 namespace sink {
 
 using base::Error;
@@ -171,8 +173,8 @@ OutputWriter::OutputWriter(ResultLog& log, Order order, std::uint64_t mark, int 
     : log_(log),
       order_(order),
       limits_(limits),
-      out_{out, is_file(out), "standard output"},
-      err_{err, is_file(err), "standard error"},
+      out_{out, is_file(out), ::isatty(out) == 1, "standard output"},
+      err_{err, is_file(err), ::isatty(err) == 1, "standard error"},
       wake_fd_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
       stop_fd_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
       emitted_(mark),
@@ -334,6 +336,9 @@ bool OutputWriter::flush() {
 }
 
 bool OutputWriter::write_all(const Stream& stream, std::string_view bytes) {
+  auto& line = cli::StatusLine::of_process();
+  const auto way = stream.is_terminal ? line.make_way() : std::unique_lock<std::mutex>();
+  if (way && !bytes.empty()) line.note_written(bytes.back());
   while (!bytes.empty()) {
     if (!stream.is_file) wait_for_room(stream);
     if (stopping_) return false;

@@ -69,7 +69,8 @@ class OutputWriter {
  private:
   struct Stream {
     int fd = -1;
-    bool is_file = false;  // takes any write at once
+    bool is_file = false;      // takes any write at once
+    bool is_terminal = false;  // may have a status line at its foot
     const char* name = "";
   };
 

@@ -138,7 +138,7 @@ void Shell::receive(std::string_view frame) {
   auto message = wire::decode_to_sink(frame, run_);
   if (!message) {
     if (message.error().kind == base::Error::Kind::Conflict) refuse_foreign(frame);
-    log_.debug("dropped a frame: " + message.error().message);
+    dropped_.note(message.error().message, io::now());
     return;
   }
   if (run_.is_zero()) {
@@ -169,7 +169,6 @@ void Shell::refuse_foreign(std::string_view frame) {
   reactor_.watch(*refusal_, kRefusal);
   wire::encode(message->run, wire::Refused{state.worker, "this sink serves run " + run_.short_hex() + ", not " + message->run.short_hex()}, frame_);
   refusal_->send(frame_);
-  log_.warning("a worker of another run (" + message->run.short_hex() + ") reports here; refused");
 }
 
 void Shell::close_refusal() {

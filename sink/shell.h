@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/counts.h"
+#include "cli/dropped_frames.h"
 #include "cli/log.h"
 #include "io/reactor.h"
 #include "io/run_directory.h"
@@ -84,6 +85,7 @@ class Shell {
   base::RunId run_;  // zero until the ventilator's first OPEN
   Effects effects_;
   io::Frame received_;
+  cli::DroppedFrames dropped_{log_};
   std::string frame_;
   bool is_feedback_broken_ = false;
   base::TimePoint next_word_{};

@@ -19,6 +19,7 @@ Core::Core(const CoreConfig& config, const Recovered& recovered)
       jobs_(recovered.accepted, recovered.horizon), horizon_(std::min(recovered.horizon, recovered.accepted)),
       cut_(recovered.cut), is_grace_over_(horizon_ == 0) {
   if (recovered.input_ended) total_ = recovered.accepted;
+  was_complete_ = recovered.ended;
 }
 
 void Core::on(const Event& event, base::TimePoint now, Effects& effects) {
@@ -26,6 +27,7 @@ void Core::on(const Event& event, base::TimePoint now, Effects& effects) {
   if (!has_started_) {
     has_started_ = true;
     heard_at_ = next_heartbeat_ = now_;
+    if (was_complete_) complete_at_ = now_;
   }
   if (has_exited_) return;
   effects_ = &effects;
@@ -195,6 +197,7 @@ void Core::on_event(const wire::Worker& message) {
   entry->slots = message.slots;
   entry->state_seq = std::max(entry->state_seq, message.state_seq);
   entry->heard_at = now_;
+  entry->is_silent = false;
   for (const Attempt& attempt : message.leases) {
     adopt(attempt, message.worker);
   }
@@ -260,6 +263,11 @@ void Core::tend_lanes() {
       }
       if (entry.in_flight == 0) forgotten.push_back(id);
       continue;
+    }
+    // Heard less than the sink: what was lost on it is not to go there again.
+    if (!entry.is_silent && now_ - heard_at_ < heartbeats(3) && now_ - entry.heard_at >= heartbeats(6)) {
+      entry.is_silent = true;
+      workers_.refresh(entry);
     }
     if (!entry.lane) continue;
     Lane& lane = *entry.lane;
@@ -368,6 +376,7 @@ void Core::tend_end() {
   if (!complete_at_) return;
   // Two heartbeats for those that may still be there; a lease for those that surely are, so that none of them waits for a head that has gone.
   const base::Duration waited = now_ - *complete_at_;
+  if (was_complete_ && waited < heartbeats(3)) return;  // until the sink has told us who is there
   for (const auto& [id, slot] : workers_) {
     const WorkerEntry& entry = slot.entry;
     if (entry.has_left || !entry.lane) continue;
@@ -410,7 +419,7 @@ void Core::dispatch_alone() {
   }
   for (auto& [id, slot] : workers_) {
     WorkerEntry& entry = slot.entry;
-    if (!entry.is_open()) continue;
+    if (!entry.is_open() || entry.is_silent) continue;
     ++open;
     reserved += entry.is_reserved;
     if (entry.is_reserved && entry.in_flight == 0 && entry.free_window() > 0) {

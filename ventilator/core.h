@@ -29,6 +29,7 @@ struct Recovered {  // from jobs.db
   base::JobId accepted = 0;
   bool input_ended = false;
   bool cut = false;
+  bool ended = false;  // the run is over: what is left to do is to tell workers that may not know, and the sink
 };
 
 class Core {
@@ -118,6 +119,7 @@ class Core {
   std::uint64_t grace_sink_epoch_ = 0;
 
   std::optional<base::TimePoint> complete_at_;
+  bool was_complete_ = false;  // when this life began
   bool has_exited_ = false;
   std::uint64_t ignored_ = 0;
 };

@@ -33,12 +33,14 @@ JobSource JobSource::standard_input(int fd) { return stream(fd, "standard input"
 
 base::Result<JobSource> JobSource::file(const std::string& path) {
   if (path == "-") return standard_input();
-  io::UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY));
+  struct stat status {};
+  // A FIFO would make open() wait for its writer where no signal can end that; the poll before the first read() does the waiting.
+  const int waits = ::stat(path.c_str(), &status) == 0 && S_ISFIFO(status.st_mode) ? O_NONBLOCK : 0;
+  io::UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY | waits));
   if (!file) {
     const auto kind = errno == ENOENT ? base::Error::Kind::NotFound : base::Error::Kind::Io;
     return base::Error{kind, "cannot open the input " + path + ": " + std::strerror(errno)};
   }
-  struct stat status {};
   if (::fstat(file.get(), &status) == 0 && S_ISDIR(status.st_mode))
     return base::Error{base::Error::Kind::Usage, "cannot read the input " + path + ": " + std::strerror(EISDIR)};
   // Absolute, so that a resumed run finds it from any directory.

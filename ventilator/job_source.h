@@ -24,7 +24,7 @@ class JobSource {
 
   // Lines from `fd`, which stays the caller's: neither closed nor changed.
   static JobSource standard_input(int fd = 0);
-  // Lines from a file, FIFO or device; `-` is standard input. Waits for the writer of a FIFO. A directory is refused.
+  // Lines from a file, FIFO or device; `-` is standard input. A FIFO is not ready before its writer has come. A directory is refused.
   static base::Result<JobSource> file(const std::string& path);
   // The records as they are. One with a newline stays one record; GNU parallel makes two of it, which breaks file names.
   static JobSource list(std::vector<std::string> records);

@@ -43,7 +43,11 @@ base::Result<std::optional<int>> Shell::open(int interrupt_fd) {
     if (auto fits = spool_->describe_run(template_->text(), source_ ? source_->text() : "", config_.origin); !fits) return fits.error();
   }
   if (auto fits = match_input(interrupt_fd); !fits) return fits.error();
-  if (spool_->summary().ended) return std::optional<int>(*spool_->summary().ended);
+  if (spool_->summary().ended) {
+    // Over, unless a sink is there that waits for a word from us: then the workers may wait for one too.
+    exit_status_ = spool_->summary().ended;
+    if (config_.is_embedded || io::Lock::take(config_.run_directory, io::Lock::kSink, "ventilator")) return exit_status_;
+  }
   if (const auto mark = io::end_mark_of_sink(config_.run_directory)) {
     if (auto committed = spool_->commit_ended(mark->exit_status); !committed) return committed.error();
     return std::optional<int>(mark->exit_status);
@@ -60,6 +64,7 @@ base::Status Shell::match_input(int interrupt_fd) {
   while (source_ && !is_source_at_end_ && (job < accepted || (spool_->summary().end_of_input && !spool_->summary().cut))) {
     pollfd fds[2] = {{source_->fd(), POLLIN, 0}, {interrupt_fd, POLLIN, 0}};
     ::poll(fds, 2, fds[0].fd >= 0 ? -1 : 0);
+    if (fds[0].fd >= 0 && fds[0].revents == 0 && fds[1].revents == 0) continue;  // a signal
     if ((fds[1].revents & POLLIN) != 0) {
       is_interrupted_ = true;
       return base::ok();
@@ -112,9 +117,10 @@ base::Result<std::optional<int>> Shell::run() {
   core.policy = config_.policy;
   core.has_grace = !config_.is_embedded;
   core.seed = io::random_seed();
-  core_.emplace(core, Recovered{summary.epoch, summary.horizon, summary.accepted, summary.end_of_input && !summary.cut, false});
+  core_.emplace(core, Recovered{summary.epoch, summary.horizon, summary.accepted, summary.end_of_input && !summary.cut, false, exit_status_.has_value()});
   if (!surplus_.empty()) append(surplus_);
-  counts_.is_input_ended = summary.end_of_input && !summary.cut;
+  counts_.is_input_ended = exit_status_ || (summary.end_of_input && !summary.cut);
+  if (exit_status_) source_.reset();
   if (!counts_.is_input_ended && !source_) {
     end_input(true, summary.cut ? summary.cut_reason : "the run was interrupted while its input was read");
   } else if (!counts_.is_input_ended && is_source_at_end_) {
@@ -154,7 +160,7 @@ void Shell::receive() {
   for (int i = 0; i < kFramesPerTurn && feedback_->receive(received_); ++i) {
     auto message = wire::decode_to_ventilator(received_.bytes(), spool_->summary().run);
     if (!message) {
-      log_.debug("dropped a frame: " + message.error().message);
+      dropped_.note(message.error().message, io::now());
       continue;
     }
     std::visit([this](auto&& m) { feed(Event(std::move(m))); }, std::move(message->message));

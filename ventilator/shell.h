@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/counts.h"
+#include "cli/dropped_frames.h"
 #include "cli/log.h"
 #include "io/reactor.h"
 #include "io/run_directory.h"
@@ -92,6 +93,7 @@ class Shell {
   Effects effects_;
   std::vector<LaneBroken> broken_;
   io::Frame received_;
+  cli::DroppedFrames dropped_{log_};
   std::string frame_;
   base::TimePoint next_word_{};
   bool is_stopping_ = false;

@@ -27,7 +27,7 @@ void WorkerTable::refresh(WorkerEntry& entry) {
   Slot& slot = entries_.find(entry.id)->second;
   if (slot.ready) ready_.erase(*slot.ready);
   slot.ready.reset();
-  if (entry.free_window() > 0 && !entry.is_reserved) {
+  if (entry.is_ready()) {
     slot.ready = rank(entry);
     ready_.insert(*slot.ready);
   }
@@ -39,7 +39,7 @@ void WorkerTable::check_invariants() const {
   std::size_t ready = 0;
   for (const auto& [id, slot] : entries_) {
     CHECK_INVARIANT(slot.entry.id == id);
-    CHECK_INVARIANT(slot.ready.has_value() == (slot.entry.free_window() > 0 && !slot.entry.is_reserved));
+    CHECK_INVARIANT(slot.ready.has_value() == slot.entry.is_ready());
     if (slot.ready) CHECK_INVARIANT(*slot.ready == rank(slot.entry));
     ready += slot.ready.has_value();
     if (slot.entry.lane) CHECK_INVARIANT(slot.entry.lane->last_seq <= slot.entry.lane->limit);

@@ -41,12 +41,14 @@ struct WorkerEntry {
   std::uint64_t in_flight = 0;  // jobs assigned to it
   bool has_left = false;        // said BYE
   bool is_reserved = false;     // for a job that must run alone: gets no other
+  bool is_silent = false;       // others are heard and it is not: gets nothing until it is
   bool has_news = false;        // a limit to echo or confirms to pass on; it is in the core's list of these
   std::vector<wire::Assigned> outbox;  // given in this turn
 
   explicit WorkerEntry(base::Backoff wait) : lane_wait(wait) {}
   bool is_open() const { return lane && lane->phase == Lane::Phase::Open && !has_left; }
   std::uint64_t free_window() const { return is_open() && lane->limit > lane->last_seq ? lane->limit - lane->last_seq : 0; }
+  bool is_ready() const { return free_window() > 0 && !is_reserved && !is_silent; }
   std::int64_t free_slots() const { return static_cast<std::int64_t>(slots) - static_cast<std::int64_t>(in_flight); }
 };
 
@@ -61,7 +63,7 @@ class WorkerTable {
   auto end() const { return entries_.end(); }
   std::size_t size() const { return entries_.size(); }
 
-  // To be called after a change of slots, in_flight, the lane or its numbers, or of is_reserved. Costs a logarithm of the number of workers.
+  // To be called after a change of slots, in_flight, the lane or its numbers, is_reserved or is_silent. Costs a logarithm of the number of workers.
   void refresh(WorkerEntry& entry);
   WorkerEntry* best();  // whom the next job goes to; null: nobody has room
 

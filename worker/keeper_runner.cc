@@ -101,7 +101,7 @@ void KeeperRunner::start(const base::Attempt& attempt, std::uint32_t slot, const
 
 void KeeperRunner::hand_over(const Running& running, const base::Command& command, base::Duration limit) {
   std::string why_not;
-  if (!has_keeper(why_not)) return add_result(running, base::Outcome::Lost, why_not);
+  if (!has_keeper(why_not)) return add_result(running, base::Outcome::Returned, why_not);
   if (free_seats_.empty()) {
     CHECK_INVARIANT(next_seat_ < kSeats);
     free_seats_.push_back(next_seat_++);

@@ -15,7 +15,8 @@ class ProcessRunner {
   virtual ~ProcessRunner() = default;
 
   // Starts `command` as `attempt`. Every start gives exactly one result through collect(), whatever happens: a command that cannot be started is a failed
-  // result with the shell's exit code (126, 127) and a reason; attempts that a dead keeper ran are results with outcome Lost.
+  // result with the shell's exit code (126, 127) and a reason; attempts that a dead keeper ran are results with outcome Lost; where
+  // nothing can be run (no keeper can be started) the outcome is Returned.
   // `limit`: 0 for none; after it the whole process tree is ended and the outcome is Timeout.
   virtual void start(const base::Attempt& attempt, std::uint32_t slot, const base::Command& command, base::Duration limit) = 0;
 

@@ -52,6 +52,7 @@ base::Result<Exit::Why> Shell::run() {
     for (io::Reactor::Tag tag : reactor_.wait(std::min(core_->next_deadline(), reopen_at_))) {
       if (tag == kStop) {
         reactor_.unwatch(kStop);
+        is_stopping_ = true;
         feed(Stop{});
       } else if (tag == kQuit) {
         why_ = Exit::Why::Stopped;
@@ -69,6 +70,7 @@ base::Result<Exit::Why> Shell::run() {
     pull_->close(base::Duration::zero());
   }
   if (uplink_) uplink_->close(kLinger);
+  if (failure_) return *failure_;
   return *why_;
 }
 
@@ -107,7 +109,7 @@ void Shell::receive() {
   for (int i = 0; i < kFramesPerTurn && pull_ && pull_->receive(received_); ++i) {
     auto message = wire::decode_to_worker(received_.bytes(), run_);
     if (!message) {
-      log_.debug("dropped a frame: " + message.error().message);
+      dropped_.note(message.error().message, io::now());
       continue;
     }
     const base::RunId run = message->run;
@@ -130,8 +132,11 @@ void Shell::collect() {
       result.command = std::move(text->second);
       texts_.erase(text);
     }
+    // A runner that gives an attempt back cannot run any: this worker is of no use, and the jobs are for others.
+    if (result.outcome == base::Outcome::Returned && !failure_) failure_ = base::Error{base::Error::Kind::Protocol, result.reason};
     feed(Ended{std::move(result)});
   }
+  if (failure_ && !std::exchange(is_stopping_, true)) feed(Stop{});
 }
 
 void Shell::feed(Event&& event) {

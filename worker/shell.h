@@ -7,6 +7,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "cli/dropped_frames.h"
 #include "cli/log.h"
 #include "io/reactor.h"
 #include "io/socket.h"
@@ -72,11 +73,14 @@ class Shell {
   std::unordered_map<base::Attempt, std::string, base::HashAttempt> texts_;  // of the jobs that run
   std::vector<wire::Result> results_;
   io::Frame received_;
+  cli::DroppedFrames dropped_{log_};
   std::string frame_;
   base::TimePoint reopen_at_ = base::kNever;
   base::TimePoint next_word_{};
   int runner_fd_ = -1;
   short runner_events_ = 0;
+  bool is_stopping_ = false;
+  std::optional<base::Error> failure_;  // of a runner: nothing can be run here
   std::optional<Exit::Why> why_;
 };
 

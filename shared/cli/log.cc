@@ -3,6 +3,8 @@
 #include <spdlog/logger.h>
 #include <spdlog/sinks/stdout_sinks.h>
 
+#include "cli/status_line.h"
+
 namespace cli {
 
 namespace {
@@ -31,7 +33,9 @@ void Log::warning(std::string_view line) const { write(LogLevel::Warning, line);
 void Log::error(std::string_view line) const { write(LogLevel::Error, line); }
 
 void Log::write(LogLevel level, std::string_view line) const {
-  if (shows(level)) logger_->log(level_of(level), spdlog::string_view_t(line.data(), line.size()));
+  if (!shows(level)) return;
+  const auto way = StatusLine::of_process().make_way();
+  logger_->log(level_of(level), spdlog::string_view_t(line.data(), line.size()));
 }
 
 }  // namespace cli

@@ -1,3 +1,4 @@
+#include "cli/dropped_frames.h"
 #include "cli/log.h"
 
 #include <unistd.h>
@@ -61,4 +62,15 @@ TEST_CASE("two roles in one process have a voice each", "[log]") {
           const Log copy = worker;
           copy.warning("c");
         }) == "worker: a\nsink: b\nworker: c\n");
+}
+
+TEST_CASE("of many dropped frames the first is told at once and the rest in one line", "[log]") {
+  CHECK(written([] {
+          const Log log("sink");
+          cli::DroppedFrames dropped(log);
+          const base::TimePoint start{base::Duration(1)};
+          for (int i = 0; i < 5; ++i) dropped.note("no version", start + base::Duration(i));
+          dropped.note("another run", start + base::Duration(10'000'000));
+          dropped.note("no version", start + base::Duration(20'000'000));
+        }) == "sink: dropped a frame: no version\nsink: dropped 5 frames, the last one: another run\nsink: dropped a frame: no version\n");
 }

@@ -124,7 +124,7 @@ MUTATIONS = (
     ), "calm", "14: jobs never end"),
     Mutation("sink_waits_for_close_only", "sink/core.cc", (
         ("  if (now_ - *ended_at_ > policy_.lease) {", "  if (now_ - *ended_at_ > policy_.lease && !MUTANT) {"),
-    ), "restarts", "14: a role does not end: sink"),
+    ), "links", "14: a role does not end: sink"),
     Mutation("end_before_end_of_input", "ventilator/core.cc", (
         ("wants_snapshot_, total_, cut_, config_.policy}", "wants_snapshot_, MUTANT && !total_ ? std::optional(jobs_.accepted()) : total_, cut_, config_.policy}"),
     ), "calm", "15: END before the end"),

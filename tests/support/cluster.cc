@@ -321,7 +321,7 @@ bool Cluster::carry_out(WorkerNode& worker, worker::Effect& effect) {
 void Cluster::start_roles() {
   if (!ventilator_ && !ventilator_left_ && tick_ >= ventilator_at_) {
     VentilatorDisk& disk = ventilator_disk_;
-    if (disk.ended || (!sink_ && sink_disk_.ended)) {
+    if (!sink_ && (disk.ended || sink_disk_.ended)) {
       ventilator_left_ = disk.ended = true;
     } else {
       ++disk.epoch;
@@ -330,7 +330,7 @@ void Cluster::start_roles() {
       config.policy = policy_;
       config.seed = random_.next();
       ventilator_ = std::make_unique<VentilatorNode>(VentilatorNode{
-          ventilator::Core(config, {disk.epoch, disk.horizon, disk.accepted, disk.input_ended, false}), config.feedback_endpoint, {}, {}, 0, 0});
+          ventilator::Core(config, {disk.epoch, disk.horizon, disk.accepted, disk.input_ended, false, disk.ended}), config.feedback_endpoint, {}, {}, 0, 0});
     }
   }
   if (!sink_ && !sink_left_ && tick_ >= sink_at_) {

@@ -72,12 +72,12 @@ void Stage::start(const std::string& who, const std::vector<std::string>& option
   left_.erase(who);
   if (who == "ventilator") {
     VentilatorDisk& disk = ventilator_disk_;
-    if (disk.ended || (!sink_ && sink_disk_.ended)) return void(left_[who] = "it had ended");
+    if (!sink_ && (disk.ended || sink_disk_.ended)) return void(left_[who] = "it had ended");
     ventilator::CoreConfig config;
     config.feedback_endpoint = "v" + std::to_string(++disk.epoch);
     config.policy = policy_;
     ventilator_ = std::make_unique<VentilatorNode>(
-        VentilatorNode{ventilator::Core(config, {disk.epoch, disk.horizon, disk.accepted, disk.input_ended, disk.cut}), config.feedback_endpoint, {}});
+        VentilatorNode{ventilator::Core(config, {disk.epoch, disk.horizon, disk.accepted, disk.input_ended, disk.cut, disk.ended}), config.feedback_endpoint, {}});
   } else if (who == "sink") {
     SinkDisk& disk = sink_disk_;
     if (disk.ended && !ventilator_) return void(left_[who] = "it had ended");

@@ -138,6 +138,30 @@ TEST_CASE("a worker that is heard no more for two leases loses its lane and is f
   CHECK(v.core.workers().size() == 0);
 }
 
+TEST_CASE("a worker that is silent for six heartbeats while the sink is heard gets no job until it is heard again", "[ventilator]") {
+  VentilatorUnderTest v;
+  v.given_jobs(1);
+  v.given_sink();
+  const Generation lane = v.given_worker(1, 2, 4);
+  v.gives(1, {1});
+  v.pass(7s);
+  v.forget_beats();
+  v.hears(v.requeue({1, 1, 1}));  // it was lost on the only worker
+  v.gives_nothing();
+  v.hears(v.echo(1, 2, lane, 4));
+  v.gives(1, {1});
+}
+
+TEST_CASE("while the sink is silent nothing is concluded from the silence of workers", "[ventilator]") {
+  VentilatorUnderTest v;
+  v.given_sink();
+  v.given_worker(1, 2, 4);
+  v.pass(9s, false);
+  v.forget_beats();
+  v.given_jobs(1);
+  v.gives(1, {1});
+}
+
 // ---- rule 7: restart of the head
 
 TEST_CASE("after a restart jobs above the horizon go out at once, unfinished ones below it wait for one grace", "[ventilator]") {
@@ -350,6 +374,42 @@ TEST_CASE("the end of input is said to the sink at once", "[ventilator]") {
   const auto open = v.take<wire::Open>();
   CHECK(open.total == 7u);
   CHECK(open.cut);
+}
+
+TEST_CASE("a ventilator that died between its commit of the end and the word to the workers gives it when it starts again", "[ventilator]") {
+  VentilatorUnderTest v({.epoch = 2, .horizon = 1, .accepted = 1, .input_ended = true, .ended = true});
+  v.turn();
+  v.forget_beats();
+  v.hears(wire::Snapshot{.finished = "\x01", .last = true});
+  v.pass(1s);
+  v.forget_beats();
+  CHECK(v.none());  // nobody has been heard of yet: it stays
+  v.hears(v.worker(1));
+  v.take<OpenLane>();
+  CHECK(v.take<SendCtrl>().message.complete);
+  v.pass(2500ms);
+  v.forget_beats();
+  v.forget<SendCtrl>();
+  CHECK(v.none());
+  auto bye = v.worker(1);
+  bye.bye = true;
+  v.hears(bye);
+  v.take<CloseLane>();
+  v.turn();
+  v.take<wire::Close>();
+  v.take<Exit>();
+}
+
+TEST_CASE("with nobody left to be told it stays three heartbeats", "[ventilator]") {
+  VentilatorUnderTest v({.epoch = 2, .horizon = 1, .accepted = 1, .input_ended = true, .ended = true});
+  v.turn();
+  v.pass(2750ms);
+  v.forget_beats();
+  CHECK(v.none());
+  v.pass(250ms);
+  v.forget_beats();
+  v.take<wire::Close>();
+  v.take<Exit>();
 }
 
 TEST_CASE("END is committed before a worker hears of it, and CLOSE follows when all have left", "[ventilator]") {

@@ -4,6 +4,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -277,6 +278,25 @@ TEST_CASE("a file needs no poll", "[job_source]") {
   CHECK(all_of(std::move(*source)) == Records{"a", "b"});
   const io::UniqueFd redirected(::open(file.path().c_str(), O_RDONLY | O_CLOEXEC));
   CHECK(JobSource::standard_input(redirected.get()).fd() == -1);
+}
+
+TEST_CASE("a FIFO is opened without its writer, and is not ready before that has come", "[job_source]") {
+  const std::string path = File("").path();
+  REQUIRE(::mkfifo(path.c_str(), 0600) == 0);
+  auto source = JobSource::file(path);
+  REQUIRE(source);
+  Reader reader{std::move(*source)};
+  CHECK_FALSE(reader.is_ready());
+  io::UniqueFd writer(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
+  CHECK_FALSE(reader.is_ready());
+  REQUIRE(::write(writer.get(), "a\nb", 3) == 3);
+  reader.drain();
+  CHECK(reader.records == Records{"a"});
+  writer.reset();
+  reader.drain();
+  CHECK(reader.records == Records{"a", "b"});
+  CHECK(reader.state == State::End);
+  std::remove(path.c_str());
 }
 
 TEST_CASE("listed records are given as they are", "[job_source]") {

@@ -271,12 +271,12 @@ TEST_CASE("words are found from the directory they run in") {
   CHECK(harness.run(command).out == "here\n");
 }
 
-TEST_CASE("a keeper that cannot be started loses the attempt and says why") {
+TEST_CASE("where no keeper can be started the attempt is returned, and why is said") {
   auto config = test_config();
   config.keeper = "/no/such/keeper";
   Harness harness(config);
   const wire::Result result = harness.run(line("true"));
-  CHECK(result.outcome == Outcome::Lost);
+  CHECK(result.outcome == Outcome::Returned);
   CHECK(result.reason == "cannot start the keeper /no/such/keeper: No such file or directory");
   CHECK(harness.runner.fd() == -1);
 }
