@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "cli/exit_status.h"
+#include "sink/keep_output.h"
 #include "wire/limits.h"
 
 namespace pushmill {
@@ -15,6 +16,7 @@ std::optional<cli::Leave> parse_run(const std::vector<std::string>& arguments, R
              "Exit status: the number of failed jobs; 101 if more than 100 failed.");
   cli::add_count(app, "-j,--jobs", options.slots, 1, wire::kMaxWindow, "run N jobs at a time; default: one for each CPU that this process may use");
   app.add_flag("-k,--keep-order", options.keep_order, "write outputs in the order of the input");
+  sink::add_keep_output(app, options.keep_output);
   app.add_option("-a,--arg-file", options.input_file, "read the lines from FILE instead of standard input")->type_name("FILE");
   app.add_option("--call", options.call, "call HANDLER with each line instead of running a command")->type_name("HANDLER");
   app.add_option("--joblog", options.joblog, "write a log in GNU parallel's format")->type_name("FILE");

@@ -6,12 +6,14 @@
 #include <vector>
 
 #include "cli/options.h"
+#include "sink/output_writer.h"
 
 namespace pushmill {
 
 struct RunOptions {
   std::uint32_t slots = 0;  // 0: as many as the surroundings allow
   bool keep_order = false;
+  sink::KeepOutput keep_output = sink::KeepOutput::Failed;
   std::string input_file, run_directory, joblog, call;
   bool keep_run = false;
   base::Duration timeout{0};

@@ -72,18 +72,19 @@ class Roles {
   void join();
 
   const base::Counts& counts() const { return counts_; }
+  bool has_reader_left() const { return signal_ == SIGPIPE; }
   bool is_complete() const { return ventilator_result_ && *ventilator_result_ && **ventilator_result_; }
   base::Result<int> status() const;
 
  private:
-  Roles(io::Context context, io::Event finished, io::Event drain, io::Event quit)
-      : context_(std::move(context)), finished_(std::move(finished)), drain_(std::move(drain)), quit_(std::move(quit)) {}
+  Roles(io::Context context, io::Event finished, io::Event drain, io::Event quit, io::Event reader_left)
+      : context_(std::move(context)), finished_(std::move(finished)), drain_(std::move(drain)), quit_(std::move(quit)), reader_left_(std::move(reader_left)) {}
   base::Status open_roles(const Plan& plan, const worker::CallerSignals& caller, int interrupt_fd, ventilator::JobSource* source);
   template <typename Role, typename Value>
   void start_thread(std::thread& thread, Role& role, std::optional<base::Result<Value>>& result);
 
   io::Context context_;
-  io::Event finished_, drain_, quit_;
+  io::Event finished_, drain_, quit_, reader_left_;
   base::Counts counts_;
   const cli::Log log_{"pushmill"};
   const worker::HandlerRegistry handlers_ = worker::built_in_handlers();
@@ -103,11 +104,11 @@ class Roles {
 base::Result<std::unique_ptr<Roles>> Roles::open(const Plan& plan, const worker::CallerSignals& caller, int interrupt_fd, ventilator::JobSource* source) {
   auto context = io::Context::create(0, 1023);
   if (!context) return context.error();
-  auto finished = io::Event::create(), drain = io::Event::create(), quit = io::Event::create();
-  for (auto* event : {&finished, &drain, &quit}) {
+  auto finished = io::Event::create(), drain = io::Event::create(), quit = io::Event::create(), reader_left = io::Event::create();
+  for (auto* event : {&finished, &drain, &quit, &reader_left}) {
     if (!*event) return event->error();
   }
-  std::unique_ptr<Roles> roles(new Roles(std::move(*context), std::move(*finished), std::move(*drain), std::move(*quit)));
+  std::unique_ptr<Roles> roles(new Roles(std::move(*context), std::move(*finished), std::move(*drain), std::move(*quit), std::move(*reader_left)));
   if (auto opened = roles->open_roles(plan, caller, interrupt_fd, source); !opened) return opened.error();
   return roles;
 }
@@ -137,8 +138,10 @@ base::Status Roles::open_roles(const Plan& plan, const worker::CallerSignals& ca
   sink.run_directory = plan.directory;
   sink.durability = io::Durability::Process;
   sink.joblog = plan.options.joblog;
+  sink.keep = plan.options.keep_output;
   sink.order = plan.options.keep_order ? sink::Order::Job : sink::Order::Completion;
   sink.stop_fd = quit_.fd();
+  sink.reader_left = &reader_left_;
   if (ended_) return base::ok();
   sink_.emplace(context_, sink, log_, counts_);
   ended = sink_->open();
@@ -176,14 +179,18 @@ void Roles::start() {
 void Roles::wait(io::Signals& signals) {
   ProgressLine progress(counts_, io::now());
   while (left_ < 3) {
-    pollfd fds[2] = {{signals.fd(), POLLIN, 0}, {finished_.fd(), POLLIN, 0}};
-    ::poll(fds, 2, progress.is_shown() ? 500 : -1);
+    pollfd fds[3] = {{signals.fd(), POLLIN, 0}, {finished_.fd(), POLLIN, 0}, {reader_left_.fd(), POLLIN, 0}};
+    ::poll(fds, has_reader_left() ? 2 : 3, progress.is_shown() ? 500 : -1);
     progress.draw(io::now());
     if ((fds[1].revents & POLLIN) != 0) finished_.clear();
     if (const auto signal = signals.next()) {
       if (signal_ != 0) quit_.set();
       else signal_ = *signal;
       drain_.set();
+    }
+    if ((fds[2].revents & POLLIN) != 0 && signal_ == 0) {
+      signal_ = SIGPIPE;
+      quit_.set();
     }
     // Behind a role that failed nobody confirms any more, and a run that was over before the worker had joined it tells the worker nothing.
     const bool is_worker_alone = left_ == 2 && !has_worker_left_;  // in this order: a worker says the latter before it counts
@@ -242,7 +249,8 @@ base::Result<int> carry_out(const Plan& plan) {
   (*roles)->wait(*signals);
   (*roles)->join();
   const auto status = (*roles)->status();
-  conclude(plan, status ? *status : cli::exit_status(status.error().kind), (*roles)->is_complete(), (*roles)->counts());
+  if ((*roles)->has_reader_left()) remove_if_unnamed(plan);  // as a pipeline ends: without a word
+  else conclude(plan, status ? *status : cli::exit_status(status.error().kind), (*roles)->is_complete(), (*roles)->counts());
   return status;
 }
 

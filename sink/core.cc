@@ -12,6 +12,7 @@ constexpr std::size_t kCommitRows = 1024;      // a batch closes at so many rows
 constexpr std::size_t kConfirmCount = 64;      // confirms are lazy: so many,
 constexpr base::Duration kConfirmWait{50'000};  // or after so long
 constexpr base::Duration kLeastHeartbeat{1'000};  // whatever a ventilator says
+constexpr std::uint64_t kGreatestLength = std::uint64_t{1} << 56;  // of an output: far above any disk
 constexpr JobId kGreatestJob = JobId{1} << 48;    // far above any run, and an integer to any database
 }  // namespace
 
@@ -30,6 +31,12 @@ void Core::recover_ended(const EndedAttempt& ended) {
   JobRecord& record = progress_.get(ended.attempt.job);
   record.ended.push_back(ended);
   record.current = std::max(record.current, ended.attempt);
+}
+
+bool Core::recover_output(const Attempt& attempt, wire::OutputStream stream, std::uint64_t length) {
+  if (!wants_output(attempt)) return false;
+  outputs_[attempt][static_cast<std::size_t>(stream)] = length;
+  return true;
 }
 
 void Core::on(Event&& event, base::TimePoint now, Effects& effects) {
@@ -242,6 +249,55 @@ void Core::on_event(wire::Results&& message) {
   if (open_rows_ >= kCommitRows) flush();
 }
 
+// ---- large outputs
+
+// Not once its job is finished or it has ended; but one that was lost may still be the first to succeed.
+bool Core::wants_output(const Attempt& attempt) {
+  if (progress_.is_finished(attempt.job)) return false;
+  JobRecord* record = progress_.find(attempt.job);
+  const EndedAttempt* ended = record == nullptr ? nullptr : record->find_ended(attempt);
+  return ended == nullptr || ended->outcome == Outcome::Lost;
+}
+
+// A file only grows at its end. What is not wanted counts as stored: nobody is to keep it.
+void Core::on_event(wire::Output&& message) {
+  if (!is_plausible(message.attempt) || message.offset > kGreatestLength) return void(++ignored_);
+  const std::uint64_t end = message.offset + message.bytes.size();
+  std::uint64_t stored = end;
+  if (wants_output(message.attempt)) {
+    std::uint64_t& length = outputs_[message.attempt][static_cast<std::size_t>(message.stream)];
+    if (message.offset > length) return void(++ignored_);  // what came before it was lost, and comes again
+    if (end > length) {
+      message.bytes.erase(0, length - message.offset);
+      effects_->push_back(WriteOutput{message.attempt, message.stream, length, std::move(message.bytes)});
+      has_written_ = true;
+      length = end;
+    }
+    stored = length;
+  }
+  std::uint64_t& known = stored_[message.worker][{message.attempt, message.stream}];
+  known = std::max(known, stored);
+}
+
+// Both streams are in the result itself or in their files, as far as the result says that they go.
+bool Core::is_whole(const wire::Result& result) const {
+  const auto files = outputs_.find(result.attempt);
+  const auto is_there = [&](const std::string& bytes, std::uint64_t length, std::size_t stream) {
+    return !bytes.empty() || length == 0 || (files != outputs_.end() && files->second[stream] >= length);
+  };
+  return is_there(result.out, result.out_bytes, 0) && is_there(result.err, result.err_bytes, 1);
+}
+
+void Core::drop_outputs(const Attempt& attempt) {
+  if (outputs_.erase(attempt) > 0) dropped_.push_back(attempt);
+}
+
+void Core::drop_losing_outputs(const Attempt& winner) {
+  for (auto it = outputs_.lower_bound({winner.job, 0, 0}); it != outputs_.end() && it->first.job == winner.job; it = outputs_.erase(it)) {
+    if (it->first != winner) dropped_.push_back(it->first);
+  }
+}
+
 // Whether the ventilator can have issued it, as far as we know.
 bool Core::is_plausible(const Attempt& attempt) const {
   return attempt.job >= 1 && attempt.job <= total_.value_or(kGreatestJob) && (ventilator_epoch_ == 0 || attempt.epoch <= ventilator_epoch_);
@@ -251,6 +307,7 @@ bool Core::is_plausible(const Attempt& attempt) const {
 void Core::take_result(wire::Result&& result, const WorkerId& worker, const std::string& host) {
   const Attempt attempt = result.attempt;
   if (!is_plausible(attempt) || result.outcome == Outcome::Superseded) return void(++ignored_);
+  if (wants_output(attempt) && !is_whole(result)) return void(++ignored_);  // part of its output was lost, and comes again with it
   confirm(worker, attempt);
   if (progress_.is_finished(attempt.job)) {
     ++superseded_;
@@ -266,6 +323,7 @@ void Core::take_result(wire::Result&& result, const WorkerId& worker, const std:
     log(LogResult{std::move(result), worker, host, ordinal});
     progress_.become_finished(attempt.job, false);
     done_.push_back(attempt.job);
+    drop_losing_outputs(attempt);
     return;
   }
   if (ended != nullptr) {
@@ -295,9 +353,11 @@ void Core::end_attempt(JobRecord& record, wire::Result&& result, const WorkerId&
     log(LogResult{std::move(result), worker, host, ordinal});
     progress_.become_finished(attempt.job, true);
     done_.push_back(attempt.job);
+    drop_losing_outputs(attempt);
     return;
   }
   log(LogAttempt{std::move(result), worker, host, ordinal, ended.counted, ended.alone});
+  if (ended.outcome != Outcome::Lost) drop_outputs(attempt);
   if (!is_late) requeued_.push_back({attempt, ended.outcome, record.must_run_alone()});
 }
 
@@ -397,14 +457,19 @@ void Core::send(wire::ToVentilator&& message) {
 // Everything that was decided since the last flush leaves here, behind the commit of what it rests on. The confirms of all results read go before the
 // WORKER that echoes a later STATE.
 void Core::flush() {
-  if (open_rows_ > 0) effects_->push_back(Commit{});
+  if (open_rows_ > 0 || has_written_) effects_->push_back(Commit{});
   open_rows_ = 0;
+  has_written_ = false;
+  for (const Attempt& attempt : dropped_) effects_->push_back(DropOutputs{attempt});
+  dropped_.clear();
   if (ventilator_epoch_ == 0) {  // nobody to tell yet: its first OPEN gets a SNAPSHOT, and the confirms
     done_.clear();
     requeued_.clear();
     confirms_due_ = base::kNever;
+    stored_.clear();
     return;
   }
+  send_stored();
   if (!news_.empty() || confirms_held_ >= kConfirmCount || now_ >= confirms_due_) confirms_now_ = true;
   send_done();
   for (std::size_t at = 0; at < requeued_.size(); at += wire::kBatchItems) {
@@ -417,6 +482,25 @@ void Core::flush() {
   if (alive_due_ && ended_at_) send(wire::End{{}, *total_, progress_.failed(), cut_});
   else if (alive_due_) send(wire::Alive{});
   alive_due_ = false;
+}
+
+void Core::send_stored() {
+  if (stored_.empty()) return;
+  wire::Stored message;
+  std::size_t items = 0;
+  for (const auto& [worker, lengths] : stored_) {
+    message.workers.push_back({worker, {}});
+    for (const auto& [output, length] : lengths) {
+      if (items++ == wire::kBatchItems) {
+        send(std::exchange(message, {}));
+        message.workers.push_back({worker, {}});
+        items = 1;
+      }
+      message.workers.back().items.push_back({output.first, output.second, length});
+    }
+  }
+  stored_.clear();
+  send(std::move(message));
 }
 
 void Core::send_done() {

@@ -2,6 +2,7 @@
 // Pure: it knows no socket, clock or disk. Rows collect in effects; whatever depends on them leaves only behind their Commit.
 #pragma once
 
+#include <array>
 #include <map>
 #include <optional>
 #include <string>
@@ -28,6 +29,8 @@ class Core {
   // Before the first event, what results.db holds.
   void recover_finished(JobId job, bool failed);
   void recover_ended(const EndedAttempt& ended);  // of a job that is not finished
+  // An output's file, behind both of these. False: it is of no use.
+  bool recover_output(const Attempt& attempt, wire::OutputStream stream, std::uint64_t length);
 
   // Effects are added to the end of `effects`. REQUIRES: `now` never falls; a Turn after each batch of events and at next_deadline().
   void on(Event&& event, base::TimePoint now, Effects& effects);
@@ -60,6 +63,7 @@ class Core {
   void on_event(wire::State&& message);
   void on_event(wire::Results&& message);
   void on_event(wire::Bye&& message);
+  void on_event(wire::Output&& message);
   void on_event(wire::Open&& message);
   void on_event(wire::Assign&& message);
   void on_event(wire::Gone&& message);
@@ -73,6 +77,10 @@ class Core {
   bool is_plausible(const Attempt& attempt) const;
   void take_result(wire::Result&& result, const WorkerId& worker, const std::string& host);
   void end_attempt(JobRecord& record, wire::Result&& result, const WorkerId& worker, const std::string& host);
+  bool wants_output(const Attempt& attempt);
+  bool is_whole(const wire::Result& result) const;
+  void drop_outputs(const Attempt& attempt);
+  void drop_losing_outputs(const Attempt& winner);
   void lose(JobId job, const LiveAttempt& live);
   void lease(JobRecord& record, const Attempt& attempt, const WorkerId& worker);
   void take_back(JobRecord& record, const EndedAttempt& ended);
@@ -88,6 +96,7 @@ class Core {
   void log_emitted();
   void flush();
   void send(wire::ToVentilator&& message);
+  void send_stored();
   void send_done();
   void send_snapshot();
   void send_workers();
@@ -104,6 +113,7 @@ class Core {
 
   Progress progress_;
   std::unordered_map<WorkerId, WorkerRecord, base::HashId128> workers_;
+  std::map<Attempt, std::array<std::uint64_t, wire::kOutputStreams>> outputs_;  // lengths of the files of unfinished jobs
 
   std::uint64_t ventilator_epoch_ = 0;
   std::uint64_t expected_seq_ = 0;
@@ -123,6 +133,9 @@ class Core {
   std::size_t confirms_held_ = 0;
   base::TimePoint confirms_due_ = base::kNever;
   std::vector<WorkerId> news_;
+  std::map<WorkerId, std::map<std::pair<Attempt, wire::OutputStream>, std::uint64_t>> stored_;
+  bool has_written_ = false;  // outputs, since the last Commit
+  std::vector<Attempt> dropped_;
   bool snapshot_due_ = false;
   bool alive_due_ = false;
   bool confirms_now_ = false;

@@ -18,7 +18,7 @@ struct FeedbackBroken {};                // the connection to the ventilator
 struct Stop {};                          // commit and confirm what is there
 struct Turn { bool drained; };           // the loop has handed over what had arrived; drained: nothing more was waiting
 
-using Event = std::variant<wire::State, wire::Results, wire::Bye, wire::Open, wire::Assign, wire::Gone, wire::Close, OutputsEmitted, FeedbackBroken, Stop, Turn>;
+using Event = std::variant<wire::State, wire::Results, wire::Bye, wire::Output, wire::Open, wire::Assign, wire::Gone, wire::Close, OutputsEmitted, FeedbackBroken, Stop, Turn>;
 
 // ---- effects
 
@@ -29,13 +29,16 @@ struct UncountLoss { base::Attempt attempt; bool revived; };  // the worker live
 struct LogPolicy { wire::Policy policy; };
 struct LogEmitted { std::uint64_t jobs; };
 struct LogEnded { std::uint64_t total; std::uint64_t failed; bool cut; };
-struct Commit {};  // all rows since the last one, in one transaction, before any effect behind it
+// At the end of that output's file, at once: durable with the next Commit.
+struct WriteOutput { base::Attempt attempt; wire::OutputStream stream; std::uint64_t offset; std::string bytes; };
+struct Commit {};  // all rows since the last one, in one transaction, and what was written; before any effect behind it
+struct DropOutputs { base::Attempt attempt; };  // its files are of no use
 
 struct OpenFeedback { std::string endpoint; };
 struct SendToVentilator { wire::ToVentilator message; };
 struct Exit {};
 
-using Effect = std::variant<LogResult, LogAttempt, UncountLoss, LogPolicy, LogEmitted, LogEnded, Commit, OpenFeedback, SendToVentilator, Exit>;
+using Effect = std::variant<LogResult, LogAttempt, UncountLoss, LogPolicy, LogEmitted, LogEnded, WriteOutput, Commit, DropOutputs, OpenFeedback, SendToVentilator, Exit>;
 using Effects = std::vector<Effect>;
 
 }  // namespace sink

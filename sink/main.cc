@@ -23,6 +23,7 @@ base::Result<int> run(const sink::Options& options) {
   config.run_directory = directory->path;
   config.durability = options.durability;
   config.joblog = options.joblog;
+  config.keep = options.keep_output;
   config.order = options.keep_order ? sink::Order::Job : sink::Order::Completion;
   config.stop_fd = signals->fd();
   const cli::Log log("sink", cli::LogLevel::Info);

@@ -2,6 +2,8 @@
 
 #include <CLI/CLI.hpp>
 
+#include "sink/keep_output.h"
+
 namespace sink {
 
 std::optional<cli::Leave> parse(const std::vector<std::string>& arguments, Options& options) {
@@ -13,6 +15,7 @@ std::optional<cli::Leave> parse(const std::vector<std::string>& arguments, Optio
   app.add_option("--run-dir", options.run_directory, "directory of the run, the same as the ventilator's")->required()->type_name("DIR");
   app.add_option("--joblog", options.joblog, "also write a log in GNU parallel's format")->type_name("FILE");
   app.add_flag("-k,--keep-order", options.keep_order, "write outputs in the order of the input");
+  add_keep_output(app, options.keep_output);
   app.add_option("--durability", options.durability, "power: survives power loss; process: survives kill -9 only, faster")
       ->transform(CLI::CheckedTransformer(std::map<std::string, io::Durability>{{"power", io::Durability::Power}, {"process", io::Durability::Process}}))
       ->default_str("power");

@@ -7,6 +7,7 @@
 
 #include "cli/options.h"
 #include "io/database.h"
+#include "sink/output_writer.h"
 
 namespace sink {
 
@@ -14,6 +15,7 @@ struct Options {
   std::vector<std::string> listen;
   std::string run_directory, joblog;
   bool keep_order = false;
+  KeepOutput keep_output = KeepOutput::All;
   io::Durability durability = io::Durability::Power;
   bool insecure = false;
 };

@@ -31,6 +31,8 @@ namespace {
 
 constexpr std::size_t kBuffer = 64u << 10;  // bytes gathered for one write
 constexpr std::size_t kBatch = 1024;        // jobs taken under one lock
+constexpr std::size_t kFilePiece = 256u << 10;
+constexpr std::size_t kSmall = 4096;        // outputs of a job that are not worth the freeing
 
 }  // namespace
 
@@ -39,6 +41,7 @@ struct Emission {
   base::JobId job = 0;
   std::uint64_t mark = 0;  // of emission, when this job is out
   Kind kind = Kind::Silent;
+  bool failed = false;
   std::string out, err;
   // What it takes in memory while it waits, roughly: a million outputs of three bytes are more than three megabytes.
   std::size_t bytes() const { return out.size() + err.size() + 128; }
@@ -72,7 +75,7 @@ class CompletionBacklog : public Backlog {
     last_ = seq;
     if (covered_ + 1 != seq || queue_.size() >= remembered_) return false;  // behind: every row since `covered_` comes by refill()
     covered_ = seq;
-    queue_.push_back({emission.job, seq, emission.kind});
+    queue_.push_back({emission.job, seq, emission.kind, emission.failed});
     if (emission.kind != Emission::Kind::Held) return false;
     held_.emplace_back(std::move(emission.out), std::move(emission.err));
     return true;
@@ -81,7 +84,7 @@ class CompletionBacklog : public Backlog {
   void take(std::size_t most, std::vector<Emission>& batch) override {
     for (; most > 0 && !queue_.empty(); --most, queue_.pop_front()) {
       const Waiting& next = queue_.front();
-      batch.push_back({next.job, next.seq, next.kind, {}, {}});
+      batch.push_back({next.job, next.seq, next.kind, next.failed, {}, {}});
       if (next.kind != Emission::Kind::Held) continue;
       std::tie(batch.back().out, batch.back().err) = std::move(held_.front());
       held_.pop_front();
@@ -93,7 +96,7 @@ class CompletionBacklog : public Backlog {
     return Range{covered_, std::min<std::uint64_t>(last_, covered_ + remembered_)};
   }
   void refill(const Range& range, const std::vector<Finished>& rows) override {
-    for (const Finished& row : rows) queue_.push_back({row.job, row.seq, row.silent ? Emission::Kind::Silent : Emission::Kind::Fetch});
+    for (const Finished& row : rows) queue_.push_back({row.job, row.seq, row.silent ? Emission::Kind::Silent : Emission::Kind::Fetch, row.failed});
     covered_ = range.until;
   }
 
@@ -102,6 +105,7 @@ class CompletionBacklog : public Backlog {
     base::JobId job;
     std::uint64_t seq;
     Emission::Kind kind;
+    bool failed;
   };
   const std::size_t remembered_;
   std::deque<Waiting> queue_;
@@ -132,7 +136,7 @@ class JobBacklog : public Backlog {
         const auto chunk = chunks_.find(next_ / kChunk);
         if (chunk == chunks_.end() || !chunk->second.finished[next_ % kChunk]) return;
         const bool silent = chunk->second.silent[next_ % kChunk];
-        batch.push_back({next_, next_, silent ? Emission::Kind::Silent : Emission::Kind::Fetch, {}, {}});
+        batch.push_back({next_, next_, silent ? Emission::Kind::Silent : Emission::Kind::Fetch, false, {}, {}});  // fetched: the row says whether it failed
       }
       if (++next_ % kChunk == 0) chunks_.erase(next_ / kChunk - 1);
     }
@@ -153,6 +157,11 @@ bool is_file(int fd) {
   return ::fstat(fd, &status) == 0 && (S_ISREG(status.st_mode) || S_ISBLK(status.st_mode));
 }
 
+bool is_pipe(int fd) {
+  struct stat status {};
+  return ::fstat(fd, &status) == 0 && S_ISFIFO(status.st_mode);
+}
+
 void signal_eventfd(int fd) {
   const std::uint64_t one = 1;
   // It fails only when the counter is full, and then it is readable anyway.
@@ -161,24 +170,26 @@ void signal_eventfd(int fd) {
 
 }  // namespace
 
-base::Result<std::unique_ptr<OutputWriter>> OutputWriter::open(ResultLog& log, Order order, std::uint64_t mark, int out, int err, Limits limits) {
-  std::unique_ptr<OutputWriter> writer(new OutputWriter(log, order, mark, out, err, limits));
+base::Result<std::unique_ptr<OutputWriter>> OutputWriter::open(ResultLog& log, const OutputFiles& files, const Config& config) {
+  std::unique_ptr<OutputWriter> writer(new OutputWriter(log, files, config));
   if (!writer->wake_fd_ || !writer->stop_fd_) return Error{Error::Kind::Io, std::string("cannot create an eventfd: ") + std::strerror(errno)};
-  if (auto resumed = writer->resume(mark); !resumed) return resumed.error();
+  if (auto resumed = writer->resume(config.mark); !resumed) return resumed.error();
   if (auto started = writer->start(); !started) return started.error();
   return writer;
 }
 
-OutputWriter::OutputWriter(ResultLog& log, Order order, std::uint64_t mark, int out, int err, Limits limits)
+OutputWriter::OutputWriter(ResultLog& log, const OutputFiles& files, const Config& config)
     : log_(log),
-      order_(order),
-      limits_(limits),
-      out_{out, is_file(out), ::isatty(out) == 1, "standard output"},
-      err_{err, is_file(err), ::isatty(err) == 1, "standard error"},
+      files_(files),
+      order_(config.order),
+      keep_(config.keep),
+      limits_(config.limits),
+      out_{config.out, is_file(config.out), is_pipe(config.out), ::isatty(config.out) == 1, "standard output"},
+      err_{config.err, is_file(config.err), is_pipe(config.err), ::isatty(config.err) == 1, "standard error"},
       wake_fd_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
       stop_fd_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
-      emitted_(mark),
-      mark_(mark) {}
+      emitted_(config.mark),
+      mark_(config.mark) {}
 
 OutputWriter::~OutputWriter() { stop(); }
 
@@ -190,7 +201,7 @@ Status OutputWriter::resume(std::uint64_t mark) {
   backlog_ = std::make_unique<JobBacklog>(mark + 1);
   return log_.for_each_finished(
       [&](const Finished& row) {
-        backlog_->add(row.seq, {row.job, row.job, row.silent ? Emission::Kind::Silent : Emission::Kind::Fetch, {}, {}});
+        backlog_->add(row.seq, {row.job, row.job, row.silent ? Emission::Kind::Silent : Emission::Kind::Fetch, row.failed, {}, {}});
       },
       mark);
 }
@@ -210,32 +221,25 @@ Status OutputWriter::start() {
   return started;
 }
 
-void OutputWriter::add(base::JobId job, std::uint64_t seq, std::string out, std::string err) {
-  bool wakes = false;
-  {
-    const std::lock_guard lock(mutex_);
-    place(job, seq, std::move(out), std::move(err));
-    wakes = std::exchange(is_waiting_, false);
-  }
-  if (wakes) changed_.notify_one();
-}
-
 void OutputWriter::add(std::span<Row> rows, std::uint64_t first_seq) {
   bool wakes = false;
   {
     const std::lock_guard lock(mutex_);
-    for (Row& row : rows) place(row.result.attempt.job, first_seq++, std::move(row.result.out), std::move(row.result.err));
+    for (Row& row : rows) place(row, first_seq++);
     wakes = std::exchange(is_waiting_, false);
   }
   if (wakes) changed_.notify_one();
 }
 
-void OutputWriter::place(base::JobId job, std::uint64_t seq, std::string out, std::string err) {
+void OutputWriter::place(Row& row, std::uint64_t seq) {
   if (failure_) return;
-  Emission emission{job, order_ == Order::Job ? job : seq, Emission::Kind::Silent, std::move(out), std::move(err)};
+  wire::Result& result = row.result;
+  const base::JobId job = result.attempt.job;
+  Emission emission{job, order_ == Order::Job ? job : seq, Emission::Kind::Silent, result.outcome != base::Outcome::Ok, std::move(result.out), std::move(result.err)};
   const std::size_t bytes = emission.bytes();
-  const bool is_silent = emission.out.empty() && emission.err.empty();
-  if (!is_silent) emission.kind = held_bytes_ + bytes <= limits_.held_bytes ? Emission::Kind::Held : Emission::Kind::Fetch;
+  const bool has_files = !row.out_file.empty() || !row.err_file.empty();
+  const bool is_silent = !has_files && emission.out.empty() && emission.err.empty();
+  if (!is_silent) emission.kind = !has_files && held_bytes_ + bytes <= limits_.held_bytes ? Emission::Kind::Held : Emission::Kind::Fetch;
   if (backlog_->add(seq, std::move(emission))) held_bytes_.fetch_add(bytes, std::memory_order_relaxed);
 }
 
@@ -302,18 +306,41 @@ bool OutputWriter::refill(std::unique_lock<std::mutex>& lock) {
 
 bool OutputWriter::emit(Emission& emission) {
   if (emission.kind == Emission::Kind::Fetch) {
-    auto row = log_.row(emission.job);
-    if (!row) {
-      fail({false, row.error().message});
-      return false;
-    }
-    if (!append(out_, row->result.out) || !append(err_, row->result.err)) return false;
+    if (!emit_row(emission)) return false;
   } else if (emission.kind == Emission::Kind::Held) {
     if (!append(out_, emission.out) || !append(err_, emission.err)) return false;
     held_bytes_.fetch_sub(emission.bytes(), std::memory_order_relaxed);
+    free_if_unwanted(emission, emission.out.size() + emission.err.size(), std::nullopt);
   }
   mark_ = emission.mark;
   return true;
+}
+
+bool OutputWriter::emit_row(Emission& emission) {
+  const auto row = log_.row(emission.job);
+  if (!row) {
+    fail({false, row.error().message});
+    return false;
+  }
+  const wire::Result& result = row->result;
+  const bool written = (row->out_file.empty() ? append(out_, result.out) : append_file(out_, row->out_file, result.out_bytes)) &&
+                       (row->err_file.empty() ? append(err_, result.err) : append_file(err_, row->err_file, result.err_bytes));
+  if (!written) return false;
+  emission.failed = result.outcome != base::Outcome::Ok;
+  const bool has_files = !row->out_file.empty() || !row->err_file.empty();
+  free_if_unwanted(emission, result.out.size() + result.err.size(), has_files ? std::optional(result.attempt) : std::nullopt);
+  return true;
+}
+
+void OutputWriter::free_if_unwanted(const Emission& emission, std::size_t bytes, std::optional<base::Attempt> with_files) {
+  if (keep_ == KeepOutput::All || (keep_ == KeepOutput::Failed && emission.failed) || (bytes <= kSmall && !with_files)) return;
+  const std::lock_guard lock(mutex_);
+  freed_.push_back({emission.mark, emission.job, with_files});
+}
+
+void OutputWriter::take_freed(std::uint64_t mark, std::vector<Freed>& freed) {
+  const std::lock_guard lock(mutex_);
+  for (; !freed_.empty() && freed_.front().mark <= mark; freed_.pop_front()) freed.push_back(freed_.front());
 }
 
 // One buffer for both streams: what was asked for first is written first, also where both are the same terminal or file.
@@ -325,6 +352,50 @@ bool OutputWriter::append(const Stream& stream, std::string_view bytes) {
   }
   if (bytes.size() > kBuffer) return write_all(stream, bytes);
   buffer_ += bytes;
+  return true;
+}
+
+bool OutputWriter::append_file(const Stream& stream, const std::string& name, std::uint64_t length) {
+  if (!flush()) return false;
+  buffered_ = &stream;
+  const auto file = files_.open_for_reading(name);
+  if (!file) {
+    fail({false, file.error().message});
+    return false;
+  }
+  std::uint64_t offset = 0;
+  if (stream.is_pipe && !splice_file(stream, file->get(), offset, length)) return false;
+  std::string piece;
+  while (offset < length) {
+    piece.resize(std::min<std::uint64_t>(kFilePiece, length - offset));
+    const ssize_t n = ::pread(file->get(), piece.data(), piece.size(), static_cast<off_t>(offset));
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) {
+      fail({false, "cannot read " + name + ": " + (n == 0 ? "it is too short" : std::strerror(errno))});
+      return false;
+    }
+    if (!write_all(stream, std::string_view(piece).substr(0, static_cast<std::size_t>(n)))) return false;
+    offset += static_cast<std::uint64_t>(n);
+  }
+  return true;
+}
+
+// As much as can go so; `offset` says how much that was.
+bool OutputWriter::splice_file(const Stream& stream, int file, std::uint64_t& offset, std::uint64_t length) {
+  while (offset < length) {
+    wait_for_room(stream);
+    if (stopping_) return false;
+    auto at = static_cast<loff_t>(offset);
+    const ssize_t n = ::splice(file, &at, stream.fd, nullptr, std::min<std::uint64_t>(1u << 20, length - offset), SPLICE_F_NONBLOCK);
+    if (n > 0) {
+      offset += static_cast<std::uint64_t>(n);
+    } else if (n < 0 && errno == EPIPE) {
+      fail({true, std::string("cannot write to ") + stream.name + ": " + std::strerror(errno)});
+      return false;
+    } else if (n == 0 || (errno != EINTR && errno != EAGAIN)) {
+      return true;  // what splice cannot do, read and write can, or say why not
+    }
+  }
   return true;
 }
 

@@ -1,5 +1,6 @@
 // Emits the outputs of finished jobs to stdout and stderr, whole jobs in the order of completion or of the jobs, from a thread of its own, so that a slow
-// reader stalls nothing else. Owned by the sink's shell, which adds jobs after the commit of their rows and commits how far emission has come.
+// reader stalls nothing else. Owned by the sink's shell, which adds jobs after the commit of their rows and commits how far emission has come. Outputs that
+// have files are copied from these piece by piece.
 //
 // Memory is bounded whatever the reader does: outputs are kept while they are few and otherwise fetched from results.db when their turn comes; of the jobs
 // themselves a limited number is remembered (Completion), or a bit or two each (Job).
@@ -10,6 +11,7 @@
 #include <atomic>
 #include <condition_variable>
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -21,6 +23,7 @@
 
 #include "base/result.h"
 #include "io/unique_fd.h"
+#include "sink/output_files.h"
 #include "sink/result_log.h"
 
 namespace sink {
@@ -34,6 +37,12 @@ class OutputWriter {
     std::size_t held_bytes = 16u << 20;  // of outputs in memory
     std::size_t remembered = 512u << 10;  // jobs, when emitting in the order of completion
   };
+  // A job whose outputs have been written and are not to be kept; `mark`: emission up to it must be committed first. Without an attempt: no files.
+  struct Freed {
+    std::uint64_t mark = 0;
+    base::JobId job = 0;
+    std::optional<base::Attempt> attempt;
+  };
   struct Failure {
     bool reader_gone = false;  // EPIPE
     std::string message;       // one line for the user
@@ -41,15 +50,17 @@ class OutputWriter {
 
   // Starts the thread. Emission goes on behind `mark` (a seq or a job number, as `order` says; 0: from the start) with what `log` has recovered. The
   // descriptors stay the caller's and get no flags; `log` must outlive the writer. The thread blocks all signals, SIGPIPE among them.
-  static base::Result<std::unique_ptr<OutputWriter>> open(ResultLog& log, Order order, std::uint64_t mark, int out, int err, Limits limits);
-  static base::Result<std::unique_ptr<OutputWriter>> open(ResultLog& log, Order order, std::uint64_t mark, int out, int err) {
-    return open(log, order, mark, out, err, Limits());
-  }
+  struct Config {
+    Order order = Order::Completion;
+    KeepOutput keep = KeepOutput::All;
+    std::uint64_t mark = 0;
+    int out = 1, err = 2;
+    Limits limits = {};
+  };
+  static base::Result<std::unique_ptr<OutputWriter>> open(ResultLog& log, const OutputFiles& files, const Config& config);
   ~OutputWriter();  // stop()
 
-  // REQUIRES: the job's row is committed; the seqs rise by one.
-  void add(base::JobId job, std::uint64_t seq, std::string out, std::string err);
-  // The rows of one commit; their outputs are moved out.
+  // The rows of one commit, whose numbers follow one another; their outputs are moved out.
   void add(std::span<Row> rows, std::uint64_t first_seq);
 
   // Everything up to this seq or job has been written completely.
@@ -59,6 +70,8 @@ class OutputWriter {
   // An eventfd, readable after emitted() or failed() has changed. clear_wake() before looking at them.
   int fd() const { return wake_fd_.get(); }
   void clear_wake();
+  // Appends those up to `mark` that have not been taken.
+  void take_freed(std::uint64_t mark, std::vector<Freed>& freed);
   // Bytes of outputs in memory.
   std::size_t held_bytes() const { return held_bytes_.load(std::memory_order_relaxed); }
 
@@ -70,19 +83,24 @@ class OutputWriter {
   struct Stream {
     int fd = -1;
     bool is_file = false;      // takes any write at once
+    bool is_pipe = false;      // takes pages of files without a copy
     bool is_terminal = false;  // may have a status line at its foot
     const char* name = "";
   };
 
-  OutputWriter(ResultLog& log, Order order, std::uint64_t mark, int out, int err, Limits limits);
-  void place(base::JobId job, std::uint64_t seq, std::string out, std::string err);  // REQUIRES: mutex_ is held
+  OutputWriter(ResultLog& log, const OutputFiles& files, const Config& config);
+  void place(Row& row, std::uint64_t seq);  // REQUIRES: mutex_ is held
   base::Status resume(std::uint64_t mark);
   base::Status start();
   void work();
   bool take(std::vector<Emission>& batch);
   bool refill(std::unique_lock<std::mutex>& lock);
   bool emit(Emission& emission);
+  bool emit_row(Emission& emission);
   bool append(const Stream& stream, std::string_view bytes);
+  bool append_file(const Stream& stream, const std::string& name, std::uint64_t length);
+  bool splice_file(const Stream& stream, int file, std::uint64_t& offset, std::uint64_t length);
+  void free_if_unwanted(const Emission& emission, std::size_t bytes, std::optional<base::Attempt> with_files);
   bool flush();
   bool write_all(const Stream& stream, std::string_view bytes);
   void wait_for_room(const Stream& stream);
@@ -90,16 +108,19 @@ class OutputWriter {
   void fail(Failure failure);
 
   ResultLog& log_;
+  const OutputFiles& files_;
   const Order order_;
+  const KeepOutput keep_;
   const Limits limits_;
   const Stream out_, err_;
   io::UniqueFd wake_fd_, stop_fd_;
 
   mutable std::mutex mutex_;
   std::condition_variable changed_;
-  std::unique_ptr<Backlog> backlog_;  // guarded by mutex_, as are the next two
+  std::unique_ptr<Backlog> backlog_;  // guarded by mutex_, as are the next three
   bool is_waiting_ = false;
   std::optional<Failure> failure_;
+  std::deque<Freed> freed_;
   std::atomic<bool> stopping_{false};  // set under mutex_, so that a wait cannot miss it
   std::atomic<std::uint64_t> emitted_;
   std::atomic<std::size_t> held_bytes_{0};

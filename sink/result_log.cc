@@ -162,8 +162,8 @@ Status ResultLog::prepare() {
       {&statements_.commit, "COMMIT"},
       {&statements_.finish,
        "INSERT INTO results(job, seq, attempt, epoch, n, outcome, exit_code, signal, started_at, finished_at, runtime_us, user_us, system_us,"
-       " max_rss_kb, stdout_bytes, stderr_bytes, slot, worker, host, reason, command, stdout, stderr)"
-       " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23)"},
+       " max_rss_kb, stdout_bytes, stderr_bytes, slot, worker, host, reason, command, stdout, stderr, stdout_file, stderr_file)"
+       " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25)"},
       {&statements_.end_attempt,
        "INSERT OR IGNORE INTO attempts(job, epoch, n, attempt, outcome, counted, alone, exit_code, signal, started_at, finished_at, runtime_us,"
        " user_us, system_us, max_rss_kb, stdout_bytes, stderr_bytes, slot, worker, host, reason)"
@@ -171,10 +171,11 @@ Status ResultLog::prepare() {
        " WHERE NOT EXISTS (SELECT 1 FROM results WHERE job = ?1 AND epoch = ?2 AND n = ?3)"},
       {&statements_.uncount, "UPDATE attempts SET counted = 0 WHERE job = ?1 AND epoch = ?2 AND n = ?3"},
       {&statements_.remove, "DELETE FROM attempts WHERE job = ?1 AND epoch = ?2 AND n = ?3"},
+      {&statements_.free_outputs, "UPDATE results SET stdout = NULL, stderr = NULL, stdout_file = NULL, stderr_file = NULL WHERE job = ?1"},
       {&statements_.set_mark, "INSERT INTO meta(key, value) VALUES(?1, ?2) ON CONFLICT(key) DO UPDATE SET value = excluded.value"},
       {&statements_.row,
        "SELECT attempt, epoch, n, outcome, exit_code, signal, started_at, finished_at, runtime_us, user_us, system_us, max_rss_kb, stdout_bytes,"
-       " stderr_bytes, slot, worker, host, reason, command, stdout, stderr FROM results WHERE job = ?1"},
+       " stderr_bytes, slot, worker, host, reason, command, stdout, stderr, stdout_file, stderr_file FROM results WHERE job = ?1"},
       {&statements_.visit,
        // Three values in one: over millions of rows the calls to fetch them cost more than the row.
        "SELECT job, (seq << 2) | ((outcome <> 'ok') << 1) | (stdout_bytes = 0 AND stderr_bytes = 0) FROM results"
@@ -237,6 +238,18 @@ Status ResultLog::for_each_finished(const std::function<void(const Finished&)>& 
   }
 }
 
+base::Result<std::set<base::Attempt>> ResultLog::attempts_with_files() {
+  auto statement = database_.prepare("SELECT job, epoch, n FROM results WHERE stdout_file IS NOT NULL OR stderr_file IS NOT NULL");
+  if (!statement) return statement.error();
+  std::set<base::Attempt> attempts;
+  for (;;) {
+    auto row = statement->step();
+    if (!row) return row.error();
+    if (!*row) return attempts;
+    attempts.insert({natural(statement->integer(0)), natural(statement->integer(1)), natural(statement->integer(2))});
+  }
+}
+
 Status ResultLog::for_each_ended(const std::function<void(base::Attempt, Outcome, bool, bool)>& each) {
   auto statement = database_.prepare(
       "SELECT job, epoch, n, outcome, counted, alone FROM attempts AS a WHERE NOT EXISTS (SELECT 1 FROM results WHERE job = a.job)"
@@ -270,6 +283,11 @@ void ResultLog::take_back(const base::Attempt& attempt, bool keep) {
   taken_back_.push_back(attempt);
 }
 
+void ResultLog::free_outputs(base::JobId job) {
+  steps_.push_back({StepKind::FreeOutputs, freed_.size()});
+  freed_.push_back(job);
+}
+
 Status ResultLog::commit() {
   committed_.clear();
   first_committed_seq_ = first_seq_;
@@ -287,6 +305,7 @@ Status ResultLog::commit() {
   steps_.clear();
   other_.clear();
   taken_back_.clear();
+  freed_.clear();
   marks_ = {};
   return base::ok();
 }
@@ -301,6 +320,7 @@ Status ResultLog::write_step(const Step& step) {
   switch (step.kind) {
     case StepKind::Finish: return write_finish(finished_[step.index], first_seq_ + step.index);
     case StepKind::EndAttempt: return write_other(other_[step.index]);
+    case StepKind::FreeOutputs: return statements_.free_outputs.bind(1, integer(freed_[step.index])).run();
     case StepKind::Uncount:
     case StepKind::Remove: break;
   }
@@ -326,6 +346,10 @@ Status ResultLog::write_finish(const Row& row, std::uint64_t seq) {
   if (r.reason.empty()) s.bind_null(20);
   else s.bind_text(20, r.reason);
   s.bind_text(21, r.command).bind_blob(22, r.out).bind_blob(23, r.err);
+  if (row.out_file.empty()) s.bind_null(24);
+  else s.bind_text(24, row.out_file);
+  if (row.err_file.empty()) s.bind_null(25);
+  else s.bind_text(25, row.err_file);
   return s.run();
 }
 
@@ -415,6 +439,8 @@ base::Result<std::optional<Row>> ResultLog::read_row(base::JobId job) {
   r.command = s.text(18);
   r.out = s.text(19);
   r.err = s.text(20);
+  row.out_file = s.text(21);
+  row.err_file = s.text(22);
   s.reset();
   if (!outcome || !worker) return corrupt("the result of job " + std::to_string(job) + " has an unknown outcome or worker");
   r.outcome = *outcome;

@@ -10,6 +10,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <vector>
@@ -23,10 +24,14 @@ namespace sink {
 
 struct Row {
   wire::Result result;
+  std::string out_file, err_file;  // relative to the run directory; empty: the stream is in `result`
   base::WorkerId worker;
   std::string host;
   std::uint64_t ordinal = 1;  // 1 + ended attempts of the job before this one
 };
+
+// Of which jobs outputs are kept when they have been emitted.
+enum class KeepOutput : std::uint8_t { All, Failed, None };
 
 // The order in which outputs are emitted.
 enum class Order : std::uint8_t { Completion = 0, Job = 1 };
@@ -93,6 +98,8 @@ class ResultLog {
   const Recovered& recovered() const { return recovered_; }
   // Every finished job above `above`, in job order; the open batch is not among them.
   base::Status for_each_finished(const std::function<void(const Finished&)>& each, base::JobId above = 0);
+  // The finished attempts whose rows name files.
+  base::Result<std::set<base::Attempt>> attempts_with_files();
   // The ended attempts of the unfinished jobs, by job and attempt.
   base::Status for_each_ended(const std::function<void(base::Attempt, base::Outcome, bool counted, bool alone)>& each);
 
@@ -105,6 +112,8 @@ class ResultLog {
   void end_attempt(Row row, bool counted, bool alone);
   // A loss is taken back: its row stops counting (`keep`) or goes.
   void take_back(const base::Attempt& attempt, bool keep);
+  // The outputs of a finished job are not to be kept: the row loses them and the names of their files.
+  void free_outputs(base::JobId job);
   // These are marks of which only the newest matters.
   void run(const base::RunId& run) { marks_.run = run; }
   void policy(const wire::Policy& policy) { marks_.policy = policy; }
@@ -127,10 +136,10 @@ class ResultLog {
   base::Result<std::vector<Finished>> finished_between(std::uint64_t after, std::uint64_t until);
 
  private:
-  enum class StepKind : std::uint8_t { Finish, EndAttempt, Uncount, Remove };
+  enum class StepKind : std::uint8_t { Finish, EndAttempt, Uncount, Remove, FreeOutputs };
   struct Step {
     StepKind kind;
-    std::size_t index;  // into finished_, other_ or taken_back_
+    std::size_t index;  // into finished_, other_, taken_back_ or freed_
   };
   struct Other {
     Row row;
@@ -146,7 +155,7 @@ class ResultLog {
     bool is_empty() const { return !run && !policy && !emitted && !joblog && !ended; }
   };
   struct Statements {
-    io::Statement begin, commit, finish, end_attempt, uncount, remove, set_mark, row, visit;
+    io::Statement begin, commit, finish, end_attempt, uncount, remove, free_outputs, set_mark, row, visit;
   };
 
   ResultLog() = default;
@@ -170,6 +179,7 @@ class ResultLog {
   std::vector<Row> finished_;
   std::vector<Other> other_;
   std::vector<base::Attempt> taken_back_;
+  std::vector<base::JobId> freed_;
   Marks marks_;
   std::uint64_t first_seq_ = 1;  // of finished_
   bool has_attempts_ = false;    // `attempts` may hold rows: most runs never need to look there

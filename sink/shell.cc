@@ -69,16 +69,31 @@ base::Status Shell::recover() {
     core_->recover_ended({attempt, outcome, counted, alone});
   });
   if (!done) return done;
+  if (done = recover_outputs(); !done) return done;
   if (!config_.joblog.empty()) {
     auto joblog = Joblog::open(config_.joblog, host_, *results_);
     if (!joblog) return joblog.error();
     joblog_.emplace(std::move(*joblog));
   }
-  auto writer = OutputWriter::open(*results_, config_.order, emitted.mark, config_.out, config_.err);
+  auto writer = OutputWriter::open(*results_, *files_, {config_.order, config_.keep, emitted.mark, config_.out, config_.err});
   if (!writer) return writer.error();
   writer_ = std::move(*writer);
   counts_.finished = core_->progress().finished();
   counts_.failed = core_->progress().failed();
+  return base::ok();
+}
+
+// Files that belong to no row and no attempt that may still bring a result are what a crash left.
+base::Status Shell::recover_outputs() {
+  files_.emplace(config_.run_directory, config_.durability);
+  const auto found = files_->found();
+  if (!found) return found.error();
+  if (found->empty()) return base::ok();
+  const auto named = results_->attempts_with_files();
+  if (!named) return named.error();
+  for (const OutputFiles::Found& file : *found) {
+    if (!named->contains(file.attempt) && !core_->recover_output(file.attempt, file.stream, file.length)) files_->drop(file.attempt, file.stream);
+  }
   return base::ok();
 }
 
@@ -198,7 +213,11 @@ void Shell::look_at_writer() {
   writer_->clear_wake();
   const auto failed = writer_->failed();
   if (failed && !failed->reader_gone) failure_ = base::Error{base::Error::Kind::Io, failed->message};
-  // Outputs whose reader has gone hold nothing up: they are in results.db.
+  if (failed && failed->reader_gone && config_.reader_left != nullptr) return config_.reader_left->set();
+  if (failed && failed->reader_gone && !std::exchange(has_reader_left_, true)) {
+    log_.warning(failed->message + "; the run goes on, and its outputs are in " + config_.run_directory);
+  }
+  // Outputs whose reader has gone hold nothing up: they are in the run directory.
   feed(OutputsEmitted{failed && failed->reader_gone ? ~0ull : writer_->emitted()});
 }
 
@@ -219,20 +238,39 @@ bool Shell::insist(const std::function<base::Status()>& action) {
 }
 
 void Shell::carry_out(LogResult& effect) {
-  Row row{std::move(effect.result), effect.worker, std::move(effect.host), effect.ordinal};
+  Row row;
+  row.result = std::move(effect.result);
+  row.worker = effect.worker;
+  row.host = std::move(effect.host);
+  row.ordinal = effect.ordinal;
+  const wire::Result& result = row.result;
+  if (result.out.empty() && result.out_bytes > 0) row.out_file = OutputFiles::name(result.attempt, wire::OutputStream::Out);
+  if (result.err.empty() && result.err_bytes > 0) row.err_file = OutputFiles::name(result.attempt, wire::OutputStream::Err);
   if (joblog_) joblog_->add(row);
   results_->finish(std::move(row));
 }
 
 void Shell::carry_out(LogAttempt& effect) {
-  results_->end_attempt(Row{std::move(effect.result), effect.worker, std::move(effect.host), effect.ordinal}, effect.counted, effect.alone);
+  results_->end_attempt(Row{std::move(effect.result), {}, {}, effect.worker, std::move(effect.host), effect.ordinal}, effect.counted, effect.alone);
 }
 
 void Shell::carry_out(const UncountLoss& effect) { results_->take_back(effect.attempt, !effect.revived); }
 
 void Shell::carry_out(const LogPolicy& effect) { results_->policy(effect.policy); }
 
-void Shell::carry_out(const LogEmitted& effect) { results_->emitted({config_.order, std::min<std::uint64_t>(effect.jobs, writer_->emitted())}); }
+void Shell::carry_out(const LogEmitted& effect) {
+  const std::uint64_t mark = std::min<std::uint64_t>(effect.jobs, writer_->emitted());
+  results_->emitted({config_.order, mark});
+  const std::size_t known = freed_.size();
+  writer_->take_freed(mark, freed_);
+  for (std::size_t i = known; i < freed_.size(); ++i) results_->free_outputs(freed_[i].job);
+}
+
+void Shell::carry_out(const WriteOutput& effect) {
+  insist([&] { return files_->append(effect.attempt, effect.stream, effect.offset, effect.bytes); });
+}
+
+void Shell::carry_out(const DropOutputs& effect) { files_->drop(effect.attempt); }
 
 void Shell::carry_out(const LogEnded& effect) {
   exit_status_ = cli::exit_status(effect.failed, effect.cut);
@@ -249,7 +287,11 @@ void Shell::carry_out(const Commit&) {
     });
     if (!flushed) return;
   }
-  if (!insist([this] { return results_->commit(); })) return;
+  if (!insist([this] { return files_->sync(); }) || !insist([this] { return results_->commit(); })) return;
+  for (const OutputWriter::Freed& freed : freed_) {
+    if (freed.attempt) files_->drop(*freed.attempt);
+  }
+  freed_.clear();
   if (const auto rows = results_->committed_rows(); !rows.empty()) writer_->add(rows, results_->first_committed_seq());
 }
 

@@ -13,6 +13,7 @@
 #include "cli/log.h"
 #include "io/reactor.h"
 #include "io/run_directory.h"
+#include "io/signals.h"
 #include "io/socket.h"
 #include "sink/core.h"
 #include "sink/joblog.h"
@@ -27,8 +28,10 @@ struct ShellConfig {
   io::Durability durability = io::Durability::Power;
   std::string joblog;         // path; empty: none
   Order order = Order::Completion;
+  KeepOutput keep = KeepOutput::All;
   int out = 1, err = 2;
   int stop_fd = -1;           // readable: commit what is there, and leave
+  io::Event* reader_left = nullptr;  // set when nobody reads the outputs any more; none: the run goes on, and its outputs are in its directory
 };
 
 class Shell {
@@ -45,6 +48,7 @@ class Shell {
 
  private:
   base::Status recover();
+  base::Status recover_outputs();
   void receive();
   void receive(std::string_view frame);
   void refuse_foreign(std::string_view frame);
@@ -57,7 +61,9 @@ class Shell {
   void carry_out(const LogPolicy& effect);
   void carry_out(const LogEmitted& effect);
   void carry_out(const LogEnded& effect);
+  void carry_out(const WriteOutput& effect);
   void carry_out(const Commit& effect);
+  void carry_out(const DropOutputs& effect);
   void carry_out(const OpenFeedback& effect);
   void carry_out(const SendToVentilator& effect);
   void carry_out(const Exit& effect);
@@ -73,7 +79,8 @@ class Shell {
   std::optional<io::Lock> lock_;
   std::unique_ptr<ResultLog> results_;
   std::optional<Joblog> joblog_;
-  std::unique_ptr<OutputWriter> writer_;
+  std::optional<OutputFiles> files_;
+  std::unique_ptr<OutputWriter> writer_;  // reads both
   std::string host_;
 
   io::Reactor reactor_;
@@ -84,6 +91,7 @@ class Shell {
   std::optional<Core> core_;
   base::RunId run_;  // zero until the ventilator's first OPEN
   Effects effects_;
+  std::vector<OutputWriter::Freed> freed_;  // by the emission that the next Commit says
   io::Frame received_;
   cli::DroppedFrames dropped_{log_};
   std::string frame_;
@@ -91,6 +99,7 @@ class Shell {
   base::TimePoint next_word_{};
   base::TimePoint next_refusal_{};
   bool is_drained_ = true;
+  bool has_reader_left_ = false;
   bool has_exited_ = false;
   std::optional<int> exit_status_;
   std::optional<base::Error> failure_;

@@ -71,6 +71,16 @@ bool Core::accept(const wire::Stamp& stamp) {
 
 void Core::on_event(const wire::Alive& message) { accept(message.stamp); }
 
+// Passed on at once, ahead of the echo of any STATE read behind it; what finds no lane is asked for again by sending the output again.
+void Core::on_event(const wire::Stored& message) {
+  if (!accept(message.stamp)) return;
+  for (const wire::StoredOutputs& stored : message.workers) {
+    const WorkerEntry* entry = workers_.find(stored.worker);
+    if (entry == nullptr || !entry->lane || entry->lane->phase == Lane::Phase::Broken) continue;
+    effects_->push_back(SendFree{{entry->id, entry->session, entry->lane->generation, stored.items}});
+  }
+}
+
 void Core::on_event(const wire::Done& message) {
   if (!accept(message.stamp)) return;
   for (JobId job : message.jobs) become_finished(job);

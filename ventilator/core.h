@@ -55,6 +55,7 @@ class Core {
   void on_event(const wire::Snapshot& message);
   void on_event(const wire::End& message);
   void on_event(const wire::Alive& message);
+  void on_event(const wire::Stored& message);
   void on_event(const LaneBroken& event);
   void on_event(const SinkHasEnded& event);
   void on_event(const Stop&);

@@ -20,7 +20,7 @@ struct SinkHasEnded { std::uint64_t failed; bool cut; };  // the sink is gone an
 struct Stop {};  // hand out nothing more
 struct Turn {};  // the loop has handed over what had arrived
 
-using Event = std::variant<InputAccepted, InputEnded, wire::Worker, wire::Done, wire::Requeue, wire::Snapshot, wire::End, wire::Alive, LaneBroken, SinkHasEnded, Stop, Turn>;
+using Event = std::variant<InputAccepted, InputEnded, wire::Worker, wire::Done, wire::Requeue, wire::Snapshot, wire::End, wire::Alive, wire::Stored, LaneBroken, SinkHasEnded, Stop, Turn>;
 
 // ---- effects
 
@@ -30,12 +30,13 @@ struct CloseLane { base::WorkerId worker; base::Generation generation; };
 // The jobs go out as JOB frames; the shell adds the specs and splits where a frame is full. Numbers in the generation follow on from `first_seq`.
 struct SendJobs { base::WorkerId worker; std::uint64_t session; base::Generation generation; std::uint64_t limit; std::uint64_t first_seq; std::vector<base::Attempt> attempts; };
 struct SendCtrl { wire::Ctrl message; };
+struct SendFree { wire::Free message; };
 struct RaiseHorizon { base::JobId through; };  // commit before any effect behind it
 struct CommitEnded { std::uint64_t total; std::uint64_t failed; bool cut; };
 struct LookForEnd {};  // the sink is silent: if it is gone and has left its mark, answer with SinkHasEnded
 struct Exit {};
 
-using Effect = std::variant<SendToSink, OpenLane, CloseLane, SendJobs, SendCtrl, RaiseHorizon, CommitEnded, LookForEnd, Exit>;
+using Effect = std::variant<SendToSink, OpenLane, CloseLane, SendJobs, SendCtrl, SendFree, RaiseHorizon, CommitEnded, LookForEnd, Exit>;
 using Effects = std::vector<Effect>;
 
 }  // namespace ventilator

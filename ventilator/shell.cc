@@ -289,6 +289,8 @@ void Shell::send_on_lane(const base::WorkerId& worker, const base::Generation& g
 
 void Shell::carry_out(const SendCtrl& effect) { send_on_lane(effect.message.worker, effect.message.generation, effect.message); }
 
+void Shell::carry_out(const SendFree& effect) { send_on_lane(effect.message.worker, effect.message.generation, effect.message); }
+
 void Shell::carry_out(const SendJobs& effect) {
   wire::Job job{effect.worker, effect.session, effect.generation, effect.limit, effect.first_seq, {}};
   std::size_t bytes = 0;

@@ -60,6 +60,7 @@ class Shell {
   void carry_out(const CloseLane& effect);
   void carry_out(const SendJobs& effect);
   void carry_out(const SendCtrl& effect);
+  void carry_out(const SendFree& effect);
   void carry_out(const RaiseHorizon& effect);
   void carry_out(const CommitEnded& effect);
   void carry_out(const LookForEnd& effect);

@@ -6,7 +6,6 @@
 
 #include "io/clock.h"
 #include "wire/codec.h"
-#include "wire/limits.h"
 
 namespace worker {
 
@@ -100,9 +99,6 @@ wire::Result CallRunner::run(const Item& item) const {
   result.finished_at = result.started_at + static_cast<base::WallTime>(result.runtime_us);
   auto printed = value ? wire::print_value(*value) : base::Result<std::string>(value.error());
   if (printed && !wire::is_binary(*value)) *printed += '\n';
-  if (printed && printed->size() > wire::kInlineOutput) {
-    printed = base::Error{base::Error::Kind::Usage, "the result is over " + std::to_string(wire::kInlineOutput) + " bytes; larger outputs are not supported yet"};
-  }
   if (printed) {
     result.out = std::move(*printed);
     result.out_bytes = result.out.size();

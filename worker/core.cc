@@ -128,7 +128,7 @@ void Core::on_event(wire::Job&& message) {
 }
 
 void Core::start_jobs() {
-  if (is_stopped_ || is_complete_) return;
+  if (is_stopped_ || is_complete_ || is_full()) return;
   for (std::uint32_t number = 1; number <= config_.slots && free_slots_ > 0 && !queue_.empty(); ++number) {
     Slot& slot = slots_[number];
     if (slot.running != 0) continue;
@@ -157,7 +157,46 @@ void Core::on_event(Ended&& event) {
   }
   if (is_complete_) return;
   if (is_stopped_ && event.result.outcome == Outcome::Lost) event.result.outcome = Outcome::Cancelled;
+  hold_outputs(event.result);
   hold_result(std::move(event.result));
+}
+
+// A stream that is too large for RESULT goes ahead of it, and the result only says how long it is. Nobody wants the outputs of an attempt that is to run again.
+void Core::hold_outputs(wire::Result& result) {
+  const bool wanted = result.outcome == Outcome::Ok || result.outcome == Outcome::Failed || result.outcome == Outcome::Timeout;
+  if (!wanted) outputs_.erase(result.attempt);
+  const auto hold = [&](wire::OutputStream stream, std::string& bytes, std::uint64_t& length) {
+    if (wanted && (bytes.size() > wire::kInlineOutput || outputs_.length(result.attempt, stream) > 0)) outputs_.append(result.attempt, stream, std::exchange(bytes, {}));
+    const std::uint64_t held = outputs_.length(result.attempt, stream);
+    length = held > 0 ? held : bytes.size();
+  };
+  hold(wire::OutputStream::Out, result.out, result.out_bytes);
+  hold(wire::OutputStream::Err, result.err, result.err_bytes);
+}
+
+void Core::on_event(OutputRead&& event) {
+  if (is_complete_ || !running_.contains(event.attempt)) return void(++ignored_);
+  outputs_.append(event.attempt, event.stream, std::move(event.bytes));
+}
+
+void Core::on_event(wire::Free&& message) {
+  if (!accept(message.worker, message.session, message.generation, 0)) return;
+  for (const wire::StoredOutput& item : message.items) {
+    if (!outputs_.note_stored(item.attempt, item.stream, item.length) || !running_.contains(item.attempt)) continue;
+    effects_->push_back(Grant{item.attempt, item.stream, std::min(item.length, outputs_.length(item.attempt, item.stream)) + config_.output_window});
+  }
+}
+
+void Core::send_outputs() {
+  parts_.clear();
+  outputs_.take_unsent(state_seq_ + 1, parts_);
+  for (const OutputStore::Part& part : parts_) effects_->push_back(SendOutput{part.attempt, part.stream, part.offset});
+}
+
+// What nobody has taken yet is as much as is to be held: nothing is started or asked for on top of it.
+bool Core::is_full() const {
+  const std::size_t bound = wire::kMaxUnconfirmedBytes + wire::kOutputStreams * config_.slots * config_.output_window;
+  return unconfirmed_bytes_ >= wire::kMaxUnconfirmedBytes || unconfirmed_bytes_ + outputs_.held_bytes() >= bound;
 }
 
 void Core::hold_result(wire::Result&& result) {
@@ -188,7 +227,7 @@ base::Duration Core::shortest_busy() const {
 
 void Core::raise_limit() {
   if (generation_ == Generation{} || is_stopped_ || is_complete_) return;
-  if (unconfirmed_.size() >= wire::kMaxUnconfirmed || unconfirmed_bytes_ >= wire::kMaxUnconfirmedBytes) return;
+  if (unconfirmed_.size() >= wire::kMaxUnconfirmed || is_full()) return;
   const std::uint64_t window = window_.jobs(shortest_busy()), held = queue_.size() + running_.size();
   if (held >= window) return;
   const std::uint64_t limit = received_ + window - held;
@@ -212,6 +251,7 @@ void Core::on_event(wire::Ctrl&& message) {
     if (it == unconfirmed_.end()) continue;
     unconfirmed_bytes_ -= size_of(it->second.result);
     unconfirmed_.erase(it);
+    outputs_.erase(attempt);
   }
   if (message.state_seq <= state_seq_ && message.state_seq > echoed_) {
     echoed_ = message.state_seq;
@@ -222,12 +262,14 @@ void Core::on_event(wire::Ctrl&& message) {
       unconfirmed.next_state = 0;
       to_send_.push_back(attempt);
     }
+    outputs_.note_echo(echoed_);
   }
   if (message.complete && !is_complete_) {
     is_complete_ = true;
     queue_.clear();
     unconfirmed_.clear();
     to_send_.clear();
+    outputs_.clear();
     for (const auto& [attempt, slot] : running_) effects_->push_back(Kill{attempt});
   }
 }
@@ -280,6 +322,7 @@ void Core::on_event(Turn&&) {
     next_heartbeat_ = now_ + heartbeat_;
     return;
   }
+  send_outputs();  // ahead of the results that rest on them
   if (!to_send_.empty()) {
     for (const Attempt& attempt : to_send_) {
       if (const auto it = unconfirmed_.find(attempt); it != unconfirmed_.end()) it->second.next_state = state_seq_ + 1;
@@ -306,6 +349,7 @@ void Core::check_invariants() const {
     bytes += size_of(unconfirmed.result);
   }
   CHECK_INVARIANT(bytes == unconfirmed_bytes_ || is_complete_);
+  outputs_.check_invariants();
   CHECK_INVARIANT(queue_.size() + running_.size() <= std::max<std::size_t>(wire::kMaxWindow, config_.slots) || generation_.g > 1);
 }
 

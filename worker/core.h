@@ -13,6 +13,7 @@
 #include "base/random.h"
 #include "base/time.h"
 #include "worker/events.h"
+#include "worker/output_store.h"
 #include "worker/window.h"
 
 namespace worker {
@@ -21,6 +22,7 @@ struct CoreConfig {
   base::WorkerId id;
   std::string host;
   std::uint32_t slots = 1;
+  std::size_t output_window = 1u << 20;  // bytes of each output that may be read ahead of what is stored
   base::Duration heartbeat{1'000'000};  // until the run says otherwise
   base::Duration lease{10'000'000};
   base::Duration connect_timeout{3'000'000};
@@ -39,6 +41,7 @@ class Core {
   void check_invariants() const;
 
   const wire::Result& unconfirmed(const base::Attempt& attempt) const { return unconfirmed_.at(attempt).result; }
+  const OutputStore& outputs() const { return outputs_; }
   bool holds(const base::Attempt& attempt) const;
   bool holds_nothing() const { return queue_.empty() && running_.empty() && unconfirmed_.empty(); }
   std::size_t running() const { return running_.size(); }
@@ -71,6 +74,8 @@ class Core {
   void on_event(wire::Job&& message);
   void on_event(wire::Ctrl&& message);
   void on_event(wire::Refused&& message);
+  void on_event(wire::Free&& message);
+  void on_event(OutputRead&& event);
   void on_event(Ended&& event);
   void on_event(Stop&&);
   void on_event(Turn&&);
@@ -79,6 +84,9 @@ class Core {
   void open_session();
   void send_state();
   void hold_result(wire::Result&& result);
+  void hold_outputs(wire::Result& result);
+  void send_outputs();
+  bool is_full() const;
   void return_queued(std::size_t keep, const char* reason);
   void start_jobs();
   void raise_limit();
@@ -113,6 +121,8 @@ class Core {
   std::map<base::Attempt, Unconfirmed> unconfirmed_;
   std::size_t unconfirmed_bytes_ = 0;
   std::vector<base::Attempt> to_send_;
+  OutputStore outputs_;
+  std::vector<OutputStore::Part> parts_;
   Window window_;
 
   std::uint64_t echoed_ = 0;  // newest state_seq the sink has read

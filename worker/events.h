@@ -14,11 +14,13 @@ namespace worker {
 // ---- events
 
 struct SessionOpened { std::string endpoint; std::string key; };  // answers OpenSession
+// More of an output of an attempt that runs. One that has any of these gives all of that stream so, and nothing of it in its result.
+struct OutputRead { base::Attempt attempt; wire::OutputStream stream; std::string bytes; };
 struct Ended { wire::Result result; };                            // of an attempt that was started
 struct Stop {};  // start nothing more, end what runs, hand in what is held
 struct Turn {};  // the loop has handed over what had arrived
 
-using Event = std::variant<SessionOpened, wire::Job, wire::Ctrl, wire::Refused, Ended, Stop, Turn>;
+using Event = std::variant<SessionOpened, wire::Job, wire::Ctrl, wire::Refused, wire::Free, OutputRead, Ended, Stop, Turn>;
 
 // ---- effects
 
@@ -26,12 +28,15 @@ struct OpenSession { std::uint64_t session; };  // close both sockets if there a
 struct SendState { wire::State message; };
 // RESULT frames with these results, to be read off Core::unconfirmed(); the shell splits where a frame is full.
 struct SendResults { std::uint64_t session; base::Generation generation; std::uint64_t limit; std::vector<base::Attempt> attempts; };
+// Of the output kept for `attempt` as from `offset`, one OUTPUT: Core::output() has the bytes.
+struct SendOutput { base::Attempt attempt; wire::OutputStream stream; std::uint64_t offset; };
+struct Grant { base::Attempt attempt; wire::OutputStream stream; std::uint64_t length; };  // read on, up to this length
 struct SendBye { wire::Bye message; };
 struct Start { base::Attempt attempt; std::uint32_t slot; std::string spec; };
 struct Kill { base::Attempt attempt; };
 struct Exit { enum class Why { RunComplete, Stopped, HeadNotFound } why; };
 
-using Effect = std::variant<OpenSession, SendState, SendResults, SendBye, Start, Kill, Exit>;
+using Effect = std::variant<OpenSession, SendState, SendResults, SendOutput, Grant, SendBye, Start, Kill, Exit>;
 using Effects = std::vector<Effect>;
 
 }  // namespace worker

@@ -1,5 +1,6 @@
 #include "worker/keeper.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
@@ -12,11 +13,12 @@
 #include <algorithm>
 #include <cerrno>
 #include <climits>
+#include <utility>
 
 namespace worker {
 namespace {
 
-constexpr std::size_t kScratch = 64u << 10;
+constexpr std::size_t kScratch = 256u << 10;  // what a pipe that carries much is widened to
 constexpr unsigned kMostTries = 6;
 constexpr base::Duration kFirstRetry{20'000};  // doubled with each try
 
@@ -135,6 +137,8 @@ bool Keeper::on_message(ToKeeper message) {
   if (auto* start = std::get_if<KeeperStart>(&message)) {
     if (jobs_.contains(start->seat)) return false;
     on_start(std::move(*start));
+  } else if (const auto* grant = std::get_if<KeeperGrant>(&message)) {
+    on_grant(*grant);
   } else {
     on_kill(std::get<KeeperKill>(message).attempt);
   }
@@ -166,6 +170,7 @@ void Keeper::launch(Job& job) {
   job.pid = launched.pid;
   job.streams[0].fd = launched.out;
   job.streams[1].fd = launched.err;
+  for (Stream& stream : job.streams) stream.granted = hello_.output_window;
   job.start.command = {};
   if (job.start.limit.count() > 0) job.deadline = job.started + job.start.limit;
   seats_[job.pid] = job.start.seat;
@@ -208,16 +213,49 @@ void Keeper::close_stream(Stream& stream) {
 }
 
 // Reads as much as is in the pipe now and no more: after the leader's end a survivor could go on writing for ever.
-void Keeper::read_what_is_there(Stream& stream) {
+void Keeper::read_what_is_there(Job& job, std::size_t index, std::uint64_t most) {
+  const Stream& stream = job.streams[index];
   int there = 0;
   if (stream.fd < 0 || ioctl(stream.fd, FIONREAD, &there) != 0) return;
-  while (there > 0) {
-    const ssize_t n = read(stream.fd, scratch_.get(), std::min<std::size_t>(kScratch, static_cast<std::size_t>(there)));
+  for (std::uint64_t left = std::min<std::uint64_t>(most, static_cast<std::uint64_t>(there)); left > 0;) {
+    const ssize_t n = read(stream.fd, scratch_.get(), std::min<std::uint64_t>(kScratch, left));
     if (n <= 0) return;
-    there -= static_cast<int>(n);
-    const std::size_t room = hello_.inline_output - stream.bytes.size();
-    stream.bytes.append(scratch_.get(), std::min(room, static_cast<std::size_t>(n)));
-    stream.is_over = stream.is_over || static_cast<std::size_t>(n) > room;
+    left -= static_cast<std::uint64_t>(n);
+    take(job, index, {scratch_.get(), static_cast<std::size_t>(n)});
+  }
+}
+
+// The leader has ended: what its pipes hold is the rest, whatever was granted.
+void Keeper::read_to_end(Job& job) {
+  for (std::size_t i = 0; i < job.streams.size(); ++i) read_what_is_there(job, i, UINT64_MAX);
+}
+
+void Keeper::take(Job& job, std::size_t index, std::string_view bytes) {
+  Stream& stream = job.streams[index];
+  stream.length += bytes.size();
+  if (!stream.is_streamed && stream.length <= hello_.inline_output) return void(stream.bytes += bytes);
+  const auto give = [&](std::string_view part) {
+    if (!part.empty() && !is_peer_gone_) append_frame(channel_.out(), job.start.seat, static_cast<wire::OutputStream>(index), part);
+  };
+  if (!stream.is_streamed) {
+    stream.is_streamed = true;
+    fcntl(stream.fd, F_SETPIPE_SZ, static_cast<int>(kScratch));  // fewer, larger parts; a user at the limit keeps what there is
+    give(std::exchange(stream.bytes, {}));
+  }
+  give(bytes);
+}
+
+void Keeper::on_grant(const KeeperGrant& grant) {
+  for (auto& [seat, job] : jobs_) {
+    if (job->start.attempt != grant.attempt) continue;
+    const auto index = static_cast<std::size_t>(grant.stream);
+    Stream& stream = job->streams[index];
+    stream.granted = std::max(stream.granted, grant.length);
+    if (stream.is_paused && stream.fd >= 0 && stream.granted > stream.length) {
+      stream.is_paused = false;
+      add_to_poll(poll_fd_, stream.fd, stream_event(job->serial, seat, index));
+    }
+    return;
   }
 }
 
@@ -226,8 +264,10 @@ void Keeper::on_readable(Job& job, std::size_t index) {
   if (stream.fd < 0) return;
   int there = 0;
   if (ioctl(stream.fd, FIONREAD, &there) != 0 || there == 0) return close_stream(stream);  // its last writer has closed it
-  read_what_is_there(stream);
-  if (stream.is_over && !job.ending) become_ending(job, base::Outcome::Failed, {});
+  read_what_is_there(job, index, stream.granted - stream.length);
+  if (stream.length < stream.granted) return;
+  stream.is_paused = true;
+  epoll_ctl(poll_fd_, EPOLL_CTL_DEL, stream.fd, nullptr);
 }
 
 bool Keeper::try_reap(Job& job) {
@@ -264,8 +304,7 @@ void Keeper::on_children() {
 }
 
 void Keeper::on_leader_end(Job& job) {
-  for (Stream& stream : job.streams) read_what_is_there(stream);
-  if (job.streams[0].is_over || job.streams[1].is_over) return become_ending(job, base::Outcome::Failed, {});
+  read_to_end(job);
   wire::Result result;
   result.outcome = base::Outcome::Ok;
   if (WIFSIGNALED(job.status)) result.signal = WTERMSIG(job.status);
@@ -286,9 +325,6 @@ void Keeper::on_deadlines(base::TimePoint now) {
 
 void Keeper::become_ending(Job& job, base::Outcome outcome, std::string reason) {
   if (job.ending) return;
-  for (std::size_t i = 0; i < job.streams.size() && outcome == base::Outcome::Failed; ++i)
-    if (job.streams[i].is_over && reason.empty())
-      reason = std::string(i == 0 ? "stdout" : "stderr") + " is over " + std::to_string(hello_.inline_output) + " bytes; larger outputs are not supported yet";
   job.ending.emplace(Ending{outcome, std::move(reason), TreeKiller({job.pid, attempt_mark(hello_.token, job.start.attempt), {}, 0}, hello_.grace, monotonic_now())});
   ++endings_;
 }
@@ -313,7 +349,7 @@ void Keeper::step_endings(base::TimePoint now) {
     result.signal = job->is_reaped && WIFSIGNALED(job->status) ? WTERMSIG(job->status) : job->ending->killer.has_killed() ? SIGKILL : SIGTERM;
     result.reason = std::move(job->ending->reason);
     if (job->ending->killer.has_left_some()) result.reason += (result.reason.empty() ? "" : "; ") + std::string("processes of another user could not be ended");
-    for (Stream& stream : job->streams) read_what_is_there(stream);
+    read_to_end(*job);
     --endings_;
     report(*job, std::move(result));
   }
@@ -344,8 +380,8 @@ void Keeper::report(Job& job, wire::Result result) {
   result.max_rss_kb = static_cast<std::uint64_t>(job.usage.ru_maxrss);
   result.out = std::move(job.streams[0].bytes);
   result.err = std::move(job.streams[1].bytes);
-  result.out_bytes = result.out.size();
-  result.err_bytes = result.err.size();
+  result.out_bytes = job.streams[0].length;
+  result.err_bytes = job.streams[1].length;
   if (!is_peer_gone_) append_frame(channel_.out(), seat, result);
   jobs_.erase(seat);
 }

@@ -30,8 +30,11 @@ class Keeper {
  private:
   struct Stream {
     int fd = -1;
-    std::string bytes;
-    bool is_over = false;  // there was more than may be reported
+    std::string bytes;           // for the report, while they are few
+    std::uint64_t length = 0;    // of all that was read
+    std::uint64_t granted = 0;   // to be read while the leader lives
+    bool is_streamed = false;    // too long for the report: given part by part
+    bool is_paused = false;      // not in the poll: all that was granted is read
   };
   struct Ending {
     base::Outcome outcome;
@@ -57,6 +60,7 @@ class Keeper {
   bool on_message(ToKeeper message);
   void on_start(KeeperStart start);
   void on_kill(const base::Attempt& attempt);
+  void on_grant(const KeeperGrant& grant);
   void on_peer_gone();
   void on_readable(Job& job, std::size_t stream);
   void on_children();
@@ -69,7 +73,9 @@ class Keeper {
   int poll_timeout(base::TimePoint now) const;
   void launch(Job& job);
   void watch(Job& job);
-  void read_what_is_there(Stream& stream);
+  void read_what_is_there(Job& job, std::size_t stream, std::uint64_t most);
+  void read_to_end(Job& job);
+  void take(Job& job, std::size_t stream, std::string_view bytes);
   void close_stream(Stream& stream);
   void become_ending(Job& job, base::Outcome outcome, std::string reason);
   void step_endings(base::TimePoint now);

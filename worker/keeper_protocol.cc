@@ -14,7 +14,7 @@ namespace worker {
 namespace {
 
 constexpr std::size_t kReadChunk = 64u << 10;
-enum Kind : std::uint8_t { kHello = 1, kStart = 2, kKill = 3, kEnded = 4 };
+enum Kind : std::uint8_t { kHello = 1, kStart = 2, kKill = 3, kEnded = 4, kGrant = 5, kOutput = 6 };
 
 // Writes one frame: the length is filled in when it is complete.
 class Writer {
@@ -78,6 +78,12 @@ class Reader {
     number(count);
     d = base::Duration(count);
   }
+  bool stream(wire::OutputStream& value) {
+    std::uint8_t number_of = 0;
+    number(number_of);
+    value = static_cast<wire::OutputStream>(number_of);
+    return number_of < wire::kOutputStreams;
+  }
   bool whole() const { return !failed_ && rest_.empty(); }
 
  private:
@@ -115,6 +121,7 @@ void append_frame(std::string& out, const KeeperHello& hello) {
   w.number(hello.caller_mask);
   w.number(hello.caller_ignored);
   w.number(hello.inline_output);
+  w.number(hello.output_window);
   w.duration(hello.grace);
 }
 
@@ -138,6 +145,13 @@ void append_frame(std::string& out, const KeeperKill& kill) {
   w.attempt(kill.attempt);
 }
 
+void append_frame(std::string& out, const KeeperGrant& grant) {
+  Writer w(out, kGrant);
+  w.attempt(grant.attempt);
+  w.number(static_cast<std::uint8_t>(grant.stream));
+  w.number(grant.length);
+}
+
 std::optional<ToKeeper> parse_to_keeper(std::string_view frame) {
   if (frame.empty()) return std::nullopt;
   Reader r(frame.substr(1));
@@ -151,6 +165,7 @@ std::optional<ToKeeper> parse_to_keeper(std::string_view frame) {
       r.number(hello.caller_mask);
       r.number(hello.caller_ignored);
       r.number(hello.inline_output);
+      r.number(hello.output_window);
       r.duration(hello.grace);
       break;
     }
@@ -170,6 +185,13 @@ std::optional<ToKeeper> parse_to_keeper(std::string_view frame) {
       break;
     }
     case kKill: r.attempt(message.emplace<KeeperKill>().attempt); break;
+    case kGrant: {
+      auto& grant = message.emplace<KeeperGrant>();
+      r.attempt(grant.attempt);
+      if (!r.stream(grant.stream)) return std::nullopt;
+      r.number(grant.length);
+      break;
+    }
     default: return std::nullopt;
   }
   if (!r.whole()) return std::nullopt;
@@ -197,9 +219,25 @@ void append_frame(std::string& out, std::uint32_t seat, const wire::Result& resu
   w.text(result.reason);
 }
 
-std::optional<KeeperEnded> parse_from_keeper(std::string_view frame) {
-  if (frame.empty() || frame[0] != kEnded) return std::nullopt;
+void append_frame(std::string& out, std::uint32_t seat, wire::OutputStream stream, std::string_view bytes) {
+  Writer w(out, kOutput);
+  w.number(seat);
+  w.number(static_cast<std::uint8_t>(stream));
+  w.text(bytes);
+}
+
+std::optional<FromKeeper> parse_from_keeper(std::string_view frame) {
+  if (frame.empty()) return std::nullopt;
   Reader r(frame.substr(1));
+  if (frame[0] == kOutput) {
+    KeeperOutput output;
+    r.number(output.seat);
+    if (!r.stream(output.stream)) return std::nullopt;
+    r.text(output.bytes);
+    if (!r.whole() || output.seat >= kSeats) return std::nullopt;
+    return output;
+  }
+  if (frame[0] != kEnded) return std::nullopt;
   KeeperEnded ended;
   wire::Result& result = ended.result;
   std::uint8_t outcome = 0;
@@ -227,11 +265,18 @@ std::optional<KeeperEnded> parse_from_keeper(std::string_view frame) {
 
 FrameChannel::~FrameChannel() { close(fd_); }
 
+// With large outputs there may always be something left to send: what is sent must not pile up in front of it.
+void FrameChannel::drop_sent() {
+  if (sent_ < kReadChunk || sent_ < out_.size() / 2) return;
+  out_.erase(0, sent_);
+  sent_ = 0;
+}
+
 bool FrameChannel::flush() {
   while (sent_ < out_.size()) {
     const ssize_t n = send(fd_, out_.data() + sent_, out_.size() - sent_, MSG_NOSIGNAL | MSG_DONTWAIT);
     if (n >= 0) sent_ += static_cast<std::size_t>(n);
-    else if (errno == EAGAIN) return true;
+    else if (errno == EAGAIN) return drop_sent(), true;
     else if (errno != EINTR) return false;
   }
   out_.clear();

@@ -18,7 +18,7 @@
 
 namespace worker {
 
-inline constexpr std::uint32_t kKeeperVersion = 1;
+inline constexpr std::uint32_t kKeeperVersion = 2;
 inline constexpr int kKeeperSocket = 3;  // descriptors the keeper is started with
 inline constexpr int kKeeperGroups = 4;
 inline constexpr std::size_t kMaxKeeperFrame = 32u << 20;
@@ -40,7 +40,8 @@ struct KeeperHello {  // the first frame
   std::int64_t worker_pid = 0;
   std::uint64_t caller_mask = 0;     // signals that commands start with blocked
   std::uint64_t caller_ignored = 0;  // and ignored
-  std::uint64_t inline_output = 0;   // bytes of each stream
+  std::uint64_t inline_output = 0;   // bytes of each stream that are kept for the report; a longer one is given part by part
+  std::uint64_t output_window = 0;   // bytes of each stream that may be given without a grant; not below inline_output
   base::Duration grace{0};           // between TERM and KILL
 };
 
@@ -56,12 +57,19 @@ struct KeeperKill {
   base::Attempt attempt;
 };
 
-using ToKeeper = std::variant<KeeperHello, KeeperStart, KeeperKill>;
+struct KeeperGrant {  // the stream may be read up to `length`
+  base::Attempt attempt;
+  wire::OutputStream stream = wire::OutputStream::Out;
+  std::uint64_t length = 0;
+};
+
+using ToKeeper = std::variant<KeeperHello, KeeperStart, KeeperKill, KeeperGrant>;
 
 // Each appends one frame.
 void append_frame(std::string& out, const KeeperHello& hello);
 void append_frame(std::string& out, std::uint32_t seat, std::uint32_t slot, const base::Attempt& attempt, base::Duration limit, const base::Command& command);
 void append_frame(std::string& out, const KeeperKill& kill);
+void append_frame(std::string& out, const KeeperGrant& grant);
 // Nothing: malformed.
 std::optional<ToKeeper> parse_to_keeper(std::string_view frame);
 
@@ -72,8 +80,17 @@ struct KeeperEnded {
   wire::Result result;
 };
 
+struct KeeperOutput {  // the next part of a stream; the report of such an attempt holds nothing of it but its length
+  std::uint32_t seat = 0;
+  wire::OutputStream stream = wire::OutputStream::Out;
+  std::string bytes;
+};
+
+using FromKeeper = std::variant<KeeperEnded, KeeperOutput>;
+
 void append_frame(std::string& out, std::uint32_t seat, const wire::Result& result);
-std::optional<KeeperEnded> parse_from_keeper(std::string_view frame);
+void append_frame(std::string& out, std::uint32_t seat, wire::OutputStream stream, std::string_view bytes);
+std::optional<FromKeeper> parse_from_keeper(std::string_view frame);
 
 // One end of the socket pair, with what is read but not yet parsed and written but not yet taken. Never blocks, so neither end can stop the other.
 class FrameChannel {
@@ -93,6 +110,7 @@ class FrameChannel {
 
  private:
   void make_room(std::size_t bytes);
+  void drop_sent();
   int fd_;
   bool broken_ = false;
   std::string out_;

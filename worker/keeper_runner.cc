@@ -125,6 +125,12 @@ void KeeperRunner::kill(const base::Attempt& attempt) {
   channel_->flush();
 }
 
+void KeeperRunner::grant(const base::Attempt& attempt, wire::OutputStream stream, std::uint64_t length) {
+  if (!channel_) return;
+  append_frame(channel_->out(), KeeperGrant{attempt, stream, length});
+  channel_->flush();
+}
+
 // A result of our own making. It waits for collect(), which the timer calls for when no keeper's socket will.
 void KeeperRunner::add_result(const Running& running, base::Outcome outcome, std::string reason) {
   wire::Result result;
@@ -162,6 +168,7 @@ bool KeeperRunner::has_keeper(std::string& why_not) {
   hello.caller_mask = signal_bits(config_.caller.mask);
   hello.caller_ignored = signal_bits(config_.caller.ignored);
   hello.inline_output = config_.inline_output;
+  hello.output_window = config_.output_window;
   hello.grace = config_.grace;
   append_frame(channel_->out(), hello);
   return true;
@@ -205,17 +212,22 @@ bool KeeperRunner::spawn_keeper(int socket, std::string& why_not) {
   return true;
 }
 
-void KeeperRunner::collect(std::vector<wire::Result>& results) {
+void KeeperRunner::collect(std::vector<OutputRead>& outputs, std::vector<wire::Result>& results) {
   if (!adopted_.empty()) reap_adopted();
   if (is_sweeping_) sweep();
   if (channel_) {
     const bool is_there = channel_->flush() && channel_->fill();
     while (const auto frame = channel_->next()) {
-      auto ended = parse_from_keeper(*frame);
-      if (!ended) continue;
-      if (running_.erase(ended->seat) == 0) continue;
-      free_seats_.push_back(ended->seat);
-      results.push_back(std::move(ended->result));
+      auto message = parse_from_keeper(*frame);
+      if (!message) continue;
+      if (auto* output = std::get_if<KeeperOutput>(&*message)) {
+        if (const auto at = running_.find(output->seat); at != running_.end()) outputs.push_back({at->second.attempt, output->stream, std::move(output->bytes)});
+        continue;
+      }
+      auto& ended = std::get<KeeperEnded>(*message);
+      if (running_.erase(ended.seat) == 0) continue;
+      free_seats_.push_back(ended.seat);
+      results.push_back(std::move(ended.result));
     }
     if (!is_there) on_keeper_gone();
   }
@@ -245,7 +257,8 @@ void KeeperRunner::sweep() {
   for (Leftover& leftover : leftovers_) {
     TreeKiller& killer = leftover.killer;
     if (!leftover.is_gone && killer.next_step() <= now) {
-      leftover.is_gone = killer.step(table, now, false);
+      // Not before the keeper is gone: what died as its child comes to us only then, to be reaped.
+      leftover.is_gone = killer.step(table, now, false) && keeper_pid_ == 0;
       for (pid_t dead : killer.dead_children()) waitpid(dead, nullptr, WNOHANG);
     }
     if (leftover.is_gone) continue;

@@ -32,7 +32,8 @@ class KeeperRunner : public ProcessRunner {
   struct Config {
     std::string keeper;  // path of the executable
     CallerSignals caller;
-    std::size_t inline_output = wire::kInlineOutput;  // bytes of each stream; a command that writes more fails
+    std::size_t inline_output = wire::kInlineOutput;  // bytes of each stream that its result holds; more is given part by part
+    std::size_t output_window = 1u << 20;             // bytes of each stream that are read before the first grant
     base::Duration grace{200'000};                    // between TERM and KILL
   };
   explicit KeeperRunner(Config config);
@@ -43,7 +44,8 @@ class KeeperRunner : public ProcessRunner {
   void kill(const base::Attempt& attempt) override;
   int fd() const override;
   short events() const override;
-  void collect(std::vector<wire::Result>& results) override;
+  void grant(const base::Attempt& attempt, wire::OutputStream stream, std::uint64_t length) override;
+  void collect(std::vector<OutputRead>& outputs, std::vector<wire::Result>& results) override;
 
   pid_t keeper_pid() const { return keeper_pid_; }  // 0: none runs
 

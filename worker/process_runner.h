@@ -7,6 +7,7 @@
 #include "base/job.h"
 #include "base/time.h"
 #include "wire/messages.h"
+#include "worker/events.h"
 
 namespace worker {
 
@@ -27,9 +28,14 @@ class ProcessRunner {
   virtual int fd() const = 0;
   virtual short events() const = 0;
 
-  // To be called when the descriptor is ready: moves what is finished to the end of `results`. Never blocks.
-  // Filled in: attempt, outcome, exit_code, signal, slot, times, rusage, outputs and their lengths, reason. `command` is left to the caller.
-  virtual void collect(std::vector<wire::Result>& results) = 0;
+  // An output of a running attempt may be read up to `length`; beyond that its pipe is left to fill. At first that is a window given beforehand.
+  virtual void grant(const base::Attempt& attempt, wire::OutputStream stream, std::uint64_t length) = 0;
+
+  // To be called when the descriptor is ready: moves what was read of large outputs to the end of `outputs`, and what is finished to the end of
+  // `results`, behind all of its outputs. Never blocks.
+  // Filled in: attempt, outcome, exit_code, signal, slot, times, rusage, outputs (those that are not large) and their lengths, reason. `command` is left
+  // to the caller.
+  virtual void collect(std::vector<OutputRead>& outputs, std::vector<wire::Result>& results) = 0;
 };
 
 }  // namespace worker

@@ -2,6 +2,7 @@
 
 #include <poll.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "io/clock.h"
@@ -21,10 +22,20 @@ constexpr base::Duration kLinger{500'000};
 constexpr base::Duration kWord{5'000'000};    // between two lines that say what is waited for
 constexpr base::Duration kReopen{1'000'000};  // until sockets that could not be opened are tried again
 
+// Of each stream, so that all slots together read about 4 MiB ahead, and one fast one still a quarter of a mebibyte.
+std::size_t output_window(std::uint32_t slots) {
+  return std::clamp<std::size_t>((4u << 20) / (wire::kOutputStreams * slots), wire::kMaxOutput, 1u << 20);
+}
+
+KeeperRunner::Config with_window(KeeperRunner::Config config, std::uint32_t slots) {
+  config.output_window = output_window(slots);
+  return config;
+}
+
 }  // namespace
 
 Shell::Shell(io::Context& context, ShellConfig config, const HandlerRegistry& handlers, const cli::Log& log)
-    : context_(context), config_(std::move(config)), log_(log), handlers_(handlers), commands_(config_.keeper), id_(io::new_worker_id()), host_(io::host_name()) {}
+    : context_(context), config_(std::move(config)), log_(log), handlers_(handlers), commands_(with_window(config_.keeper, config_.slots)), id_(io::new_worker_id()), host_(io::host_name()) {}
 
 base::Result<Exit::Why> Shell::run() {
   auto calls = CallRunner::create(handlers_, config_.slots);
@@ -34,6 +45,7 @@ base::Result<Exit::Why> Shell::run() {
   core.id = id_;
   core.host = host_;
   core.slots = config_.slots;
+  core.output_window = output_window(config_.slots);
   core.head_timeout = config_.head_timeout;
   core.hold_timeout = config_.hold_timeout;
   core.seed = io::random_seed();
@@ -124,9 +136,11 @@ void Shell::receive() {
 }
 
 void Shell::collect() {
+  outputs_.clear();
   results_.clear();
   calls_->collect(results_);
-  commands_.collect(results_);
+  commands_.collect(outputs_, results_);
+  for (OutputRead& output : outputs_) feed(std::move(output));
   for (wire::Result& result : results_) {
     if (const auto text = texts_.find(result.attempt); text != texts_.end()) {
       result.command = std::move(text->second);
@@ -199,6 +213,12 @@ void Shell::carry_out(SendResults& effect) {
   }
   if (!items.empty()) flush();
 }
+
+void Shell::carry_out(SendOutput& effect) {
+  send(wire::Output{id_, effect.attempt, effect.stream, effect.offset, std::string(core_->outputs().bytes(effect.attempt, effect.stream, effect.offset))});
+}
+
+void Shell::carry_out(Grant& effect) { commands_.grant(effect.attempt, effect.stream, effect.length); }
 
 void Shell::carry_out(Start& effect) {
   auto spec = wire::decode_spec(effect.spec);

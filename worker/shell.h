@@ -45,6 +45,8 @@ class Shell {
   void carry_out(OpenSession& effect);
   void carry_out(SendState& effect);
   void carry_out(SendResults& effect);
+  void carry_out(SendOutput& effect);
+  void carry_out(Grant& effect);
   void carry_out(SendBye& effect);
   void carry_out(Start& effect);
   void carry_out(Kill& effect);
@@ -72,6 +74,7 @@ class Shell {
   std::vector<Event> events_;  // that an effect led to
   std::unordered_map<base::Attempt, std::string, base::HashAttempt> texts_;  // of the jobs that run
   std::vector<wire::Result> results_;
+  std::vector<OutputRead> outputs_;
   io::Frame received_;
   cli::DroppedFrames dropped_{log_};
   std::string frame_;

@@ -18,6 +18,7 @@ enum ExitStatus : int {
   kExitRunDirectoryInUse = 106,
   kExitHungUp = 129,           // SIGHUP
   kExitInterrupted = 130,      // SIGINT
+  kExitReaderLeft = 141,       // SIGPIPE: nobody reads the outputs any more
   kExitTerminated = 143,       // SIGTERM
   kExitOther = 255,            // anything else of pushmill's own
 };

@@ -65,6 +65,11 @@ inline constexpr auto kFields<Requeued> =
 template <>
 inline constexpr auto kFields<Lease> = std::tuple{&Lease::attempt, &Lease::worker};
 template <>
+inline constexpr auto kFields<StoredOutput> = std::tuple{
+    &StoredOutput::attempt, Choice<StoredOutput, OutputStream>{&StoredOutput::stream, OutputStream::Err}, &StoredOutput::length};
+template <>
+inline constexpr auto kFields<StoredOutputs> = std::tuple{&StoredOutputs::worker, &StoredOutputs::items};
+template <>
 inline constexpr auto kFields<JobItem> = std::tuple{&JobItem::attempt, Bytes<JobItem>{&JobItem::spec, kMaxJob}};
 
 template <>
@@ -74,6 +79,10 @@ inline constexpr auto kFields<State> = std::tuple{
 template <>
 inline constexpr auto kFields<Results> = std::tuple{
     &Results::worker, &Results::session, &Results::generation, &Results::limit, Name<Results>{&Results::host}, &Results::items};
+template <>
+inline constexpr auto kFields<Output> = std::tuple{
+    &Output::worker, &Output::attempt, Choice<Output, OutputStream>{&Output::stream, OutputStream::Err}, &Output::offset,
+    Bytes<Output>{&Output::bytes, kMaxOutput}};
 template <>
 inline constexpr auto kFields<Bye> = std::tuple{&Bye::worker, &Bye::session};
 template <>
@@ -102,6 +111,8 @@ inline constexpr auto kFields<Snapshot> = std::tuple{
 template <>
 inline constexpr auto kFields<End> = std::tuple{&End::stamp, &End::total, &End::failed, &End::cut};
 template <>
+inline constexpr auto kFields<Stored> = std::tuple{&Stored::stamp, &Stored::workers};
+template <>
 inline constexpr auto kFields<Alive> = std::tuple{&Alive::stamp};
 
 template <>
@@ -110,6 +121,8 @@ template <>
 inline constexpr auto kFields<Ctrl> = std::tuple{
     &Ctrl::worker, &Ctrl::session, &Ctrl::generation, &Ctrl::limit, &Ctrl::state_seq, &Ctrl::confirms, &Ctrl::complete,
     Period<Ctrl>{&Ctrl::heartbeat}, Period<Ctrl>{&Ctrl::lease}};
+template <>
+inline constexpr auto kFields<Free> = std::tuple{&Free::worker, &Free::session, &Free::generation, &Free::items};
 template <>
 inline constexpr auto kFields<Refused> = std::tuple{&Refused::worker, &Refused::reason};
 
@@ -124,7 +137,7 @@ inline constexpr auto kFields<base::Call> = std::tuple{Name<base::Call>{&base::C
 template <typename S>
 inline constexpr std::size_t kFieldCount = std::tuple_size_v<std::remove_const_t<decltype(kFields<S>)>>;
 
-// The number and the name of each message. 4 is kept for OUTPUT.
+// The number and the name of each message.
 struct Type {
   std::uint64_t number;
   const char* name;
@@ -134,6 +147,7 @@ inline constexpr Type kType{};
 template <> inline constexpr Type kType<State>{1, "STATE"};
 template <> inline constexpr Type kType<Results>{2, "RESULT"};
 template <> inline constexpr Type kType<Bye>{3, "BYE"};
+template <> inline constexpr Type kType<Output>{4, "OUTPUT"};
 template <> inline constexpr Type kType<Open>{16, "OPEN"};
 template <> inline constexpr Type kType<Assign>{17, "ASSIGN"};
 template <> inline constexpr Type kType<Gone>{18, "GONE"};
@@ -144,8 +158,10 @@ template <> inline constexpr Type kType<Requeue>{34, "REQUEUE"};
 template <> inline constexpr Type kType<Snapshot>{35, "SNAPSHOT"};
 template <> inline constexpr Type kType<End>{36, "END"};
 template <> inline constexpr Type kType<Alive>{37, "ALIVE"};
+template <> inline constexpr Type kType<Stored>{38, "STORED"};
 template <> inline constexpr Type kType<Job>{48, "JOB"};
 template <> inline constexpr Type kType<Ctrl>{49, "CTRL"};
 template <> inline constexpr Type kType<Refused>{50, "REFUSED"};
+template <> inline constexpr Type kType<Free>{51, "FREE"};
 
 }  // namespace wire

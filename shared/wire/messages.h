@@ -55,8 +55,8 @@ struct Result {
   std::uint64_t user_us = 0;
   std::uint64_t system_us = 0;
   std::uint64_t max_rss_kb = 0;
-  std::string out;                     // inline stdout, or the printed value of a call
-  std::string err;                     // inline stderr
+  std::string out;                     // stdout, or the printed value of a call; empty if it went ahead in OUTPUT
+  std::string err;                     // stderr, likewise
   std::uint64_t out_bytes = 0;         // whole length of each stream
   std::uint64_t err_bytes = 0;
   std::string command;                 // text of the job, for the log
@@ -78,6 +78,19 @@ struct Bye {
   WorkerId worker;
   std::uint64_t session = 0;
   bool operator==(const Bye&) const = default;
+};
+
+enum class OutputStream : std::uint8_t { Out = 0, Err = 1 };
+inline constexpr std::size_t kOutputStreams = 2;
+
+// Part of an output that is too large for RESULT.
+struct Output {
+  WorkerId worker;
+  Attempt attempt;
+  OutputStream stream = OutputStream::Out;
+  std::uint64_t offset = 0;  // of the first byte in the stream
+  std::string bytes;
+  bool operator==(const Output&) const = default;
 };
 
 // ---- ventilator -> sink. Stamp: the sender's own epoch, the newest one it knows of the receiver, and a number that rises by one a frame.
@@ -213,6 +226,26 @@ struct End {
   bool operator==(const End&) const = default;
 };
 
+// The first `length` bytes of an output are durable (or need no more keeping).
+struct StoredOutput {
+  Attempt attempt;
+  OutputStream stream = OutputStream::Out;
+  std::uint64_t length = 0;
+  bool operator==(const StoredOutput&) const = default;
+};
+
+struct StoredOutputs {
+  WorkerId worker;
+  std::vector<StoredOutput> items;
+  bool operator==(const StoredOutputs&) const = default;
+};
+
+struct Stored {
+  Stamp stamp;
+  std::vector<StoredOutputs> workers;
+  bool operator==(const Stored&) const = default;
+};
+
 struct Alive {  // the answer to OPEN, and the sink's heartbeat
   Stamp stamp;
   bool operator==(const Alive&) const = default;
@@ -249,14 +282,22 @@ struct Ctrl {
   bool operator==(const Ctrl&) const = default;
 };
 
+struct Free {  // what STORED said, passed on: the worker may drop these bytes
+  WorkerId worker;
+  std::uint64_t session = 0;
+  Generation generation;
+  std::vector<StoredOutput> items;
+  bool operator==(const Free&) const = default;
+};
+
 struct Refused {  // on a throwaway lane, from the sink
   WorkerId worker;
   std::string reason;
   bool operator==(const Refused&) const = default;
 };
 
-using ToSink = std::variant<State, Results, Bye, Open, Assign, Gone, Close>;
-using ToVentilator = std::variant<Worker, Done, Requeue, Snapshot, End, Alive>;
-using ToWorker = std::variant<Job, Ctrl, Refused>;
+using ToSink = std::variant<State, Results, Bye, Output, Open, Assign, Gone, Close>;
+using ToVentilator = std::variant<Worker, Done, Requeue, Snapshot, End, Alive, Stored>;
+using ToWorker = std::variant<Job, Ctrl, Refused, Free>;
 
 }  // namespace wire

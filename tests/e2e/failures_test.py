@@ -45,10 +45,10 @@ class Failures(EndToEnd):
 
     def test_a_worker_survives_what_its_jobs_do(self):
         ring = Ring(self)
-        ring.start(records=["no-such-command-here", "exit 3", "kill -9 $$", "head -c 100000 /dev/zero", "echo fine"], workers=1)
-        ring.wait(4)
-        self.assertEqual(ring.sink.out.replace(b"\0", b""), b"fine\n")
-        self.assert_each_once(ring.run, 5)
+        ring.start(records=["no-such-command-here", "exit 3", "kill -9 $$", "echo fine"], workers=1)
+        ring.wait(3)
+        self.assertEqual(ring.sink.out, b"fine\n")
+        self.assert_each_once(ring.run, 4)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@ import os
 import time
 import unittest
 
-from support import EndToEnd, INPUT_CUT, USAGE, query
+from support import EndToEnd, INPUT_CUT, READER_LEFT, Ring, USAGE, query
 
 
 class Inputs(EndToEnd):
@@ -74,7 +74,7 @@ class Outputs(EndToEnd):
     def test_binary_outputs(self):
         every = bytes(range(256)) * 16
         (self.path / "binary").write_bytes(every)
-        program = self.run_to_end("run", "--run-dir", "r", "cat binary; cat binary >&2 #", ":::", "x")
+        program = self.run_to_end("run", "--run-dir", "r", "--keep-output", "all", "cat binary; cat binary >&2 #", ":::", "x")
         self.assertEqual(program.out, every)
         self.assertEqual(program.err_file.read_bytes(), every)
         self.assertEqual(query(self.path / "r", "SELECT stdout, stderr, stdout_bytes, stderr_bytes FROM results"), [(every, every, 4096, 4096)])
@@ -82,27 +82,40 @@ class Outputs(EndToEnd):
     def test_output_without_a_newline_at_its_end_stays_so(self):
         self.assertEqual(self.run_to_end("run", "-k", "printf %s", ":::", "a", "b").out, b"ab")
 
-    def test_64_kib_fit_and_one_byte_more_fails_with_a_reason(self):
-        program = self.run_to_end("run", "-k", "--run-dir", "r", "head -c {} /dev/zero", ":::", "65536", "65537", "10000000", status=2)
-        self.assertEqual(program.out[:65536], bytes(65536))
-        rows = query(self.path / "r", "SELECT job, outcome, reason FROM results ORDER BY job")
-        self.assertEqual([row[:2] for row in rows], [(1, "ok"), (2, "failed"), (3, "failed")])
-        self.assertIsNone(rows[0][2])
-        for row in rows[1:]:
-            self.assertIn("stdout is over 65536 bytes", row[2])
+    def test_a_reader_that_leaves_ends_the_run_at_once_and_quietly(self):
+        reader, writer = os.pipe()
+        program = self.start("pushmill", "run", "-j3", "echo {}; [ {} -lt 50 ] || exec sleep 1000 #", stdin=range(60), stdout=writer)
+        os.close(writer)
+        os.read(reader, 2)
+        os.close(reader)
+        program.wait(READER_LEFT)
+        self.assertEqual(program.err, "")
+        self.assertEqual(self.runs(), [])
 
-    def test_a_reader_that_leaves_holds_nothing_up(self):
+    def test_what_a_reader_left_can_be_continued_if_it_has_a_name(self):
         journal = self.journal()
         reader, writer = os.pipe()
-        program = self.start("pushmill", "run", "--run-dir", "r", journal.job("head -c 60000 /dev/zero"), stdin=range(20), stdout=writer)
+        program = self.start("pushmill", "run", "-k", "--run-dir", "r", journal.job("echo {}; head -c 60000 /dev/zero"), stdin=range(200), stdout=writer)
         os.close(writer)
         os.read(reader, 10)
         os.close(reader)
-        program.wait()
-        self.assert_all_ok(self.path / "r", 20, journal)
+        program.wait(READER_LEFT)
+        again = self.run_to_end("resume", "r")
+        self.assert_all_ok(self.path / "r", 200, journal)
+        self.assertTrue(again.out.endswith(b"199\n" + bytes(60000)))
 
+    def test_a_sink_whose_reader_leaves_goes_on(self):
+        ring = Ring(self)
+        reader, writer = os.pipe()
+        ring.sink = self.start("sink", "--listen", ring.endpoint, "--run-dir", ring.run, stdout=writer)
+        os.close(writer)
+        os.close(reader)
+        ring.start_ventilator(*Ring.QUICK, "head -c 60000 /dev/zero #", records=range(20))
+        ring.start_worker()
+        ring.wait()
+        self.assert_all_ok(ring.run, 20)
+        self.assertIn("cannot write to standard output: Broken pipe; the run goes on", ring.sink.err)
 
-class Surroundings(EndToEnd):
     def test_environment_directory_umask_and_stdin(self):
         program = self.run_to_end("run", "-j1", "echo $FOO; pwd; umask; cat; echo $PUSHMILL_JOB $PARALLEL_SEQ $PUSHMILL_SLOT $PUSHMILL_ATTEMPT #", ":::", "x",
                                   env={**self.env, "FOO": "bar baz"}, stdin=["not for jobs"], preexec=lambda: os.umask(0o037))

@@ -25,7 +25,7 @@ MARK = "PUSHMILL_TEST_MARK"
 PATIENCE = 40  # seconds; only a failing test waits so long, and less than the budget of its suite
 
 # Exit statuses, as shared/cli/exit_status.h has them.
-MANY_FAILED, USAGE, STORAGE, INPUT_CUT, HEAD_NOT_FOUND, IN_USE, INTERRUPTED, TERMINATED = 101, 102, 103, 104, 105, 106, 130, 143
+MANY_FAILED, USAGE, STORAGE, INPUT_CUT, HEAD_NOT_FOUND, IN_USE, INTERRUPTED, READER_LEFT, TERMINATED = 101, 102, 103, 104, 105, 106, 130, 141, 143
 
 
 def wait_until(condition, what, seconds=PATIENCE):

@@ -37,14 +37,6 @@ class TreeKill(EndToEnd):
         program.stop()
         self.assertEqual([pid for pid in pids if pid in processes_with(self.mark)], [])
 
-    def test_too_much_output_ends_it(self):
-        program = self.start("pushmill", "run", "--run-dir", "r", TREE.replace("wait", "while [ ! -e go ]; do sleep 0.02; done; cat /dev/zero") + " #", ":::", "x")
-        pids = self.begin_tree()
-        (self.path / "go").touch()
-        program.wait(1)
-        self.assertEqual([pid for pid in pids if pid in processes_with(self.mark)], [])
-        self.assertIn("stdout is over", query(self.path / "r", "SELECT reason FROM results")[0][0])
-
     def test_the_death_of_the_worker_ends_it(self):
         ring = Ring(self)
         ring.start(TREE + " #", records=["x"], workers=1)

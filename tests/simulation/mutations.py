@@ -37,9 +37,9 @@ MUTATIONS = (
     }) : effects_->end(), std::move(jobs));"""),
     ), "calm", "2: JOB before its ASSIGN"),
     Mutation("confirm_before_commit", "sink/core.cc", (
-        ("  if (open_rows_ > 0) effects_->push_back(Commit{});\n", "  const bool is_late_commit = MUTANT && ventilator_epoch_ != 0 && open_rows_ > 0;\n  if (open_rows_ > 0 && !is_late_commit) effects_->push_back(Commit{});\n"),
+        ("  if (open_rows_ > 0 || has_written_) effects_->push_back(Commit{});\n", "  const bool is_late_commit = MUTANT && ventilator_epoch_ != 0 && open_rows_ > 0;\n  if ((open_rows_ > 0 || has_written_) && !is_late_commit) effects_->push_back(Commit{});\n"),
         ("  alive_due_ = false;\n}\n", "  alive_due_ = false;\n  if (is_late_commit) effects_->push_back(Commit{});\n}\n"),
-    ), "calm", r"2: (DONE|confirm|REQUEUE) before the commit"),
+    ), "calm", r"2: (DONE|confirm|REQUEUE) before the commit|2: STORED before the output is"),
     Mutation("dispatch_above_horizon", "ventilator/core.cc", (
         ("if (job > horizon_) {", "if (job > horizon_ + MUTANT) {"),
     ), "calm", "2: dispatch above the horizon"),
@@ -122,6 +122,21 @@ MUTATIONS = (
     Mutation("requeue_not_sent", "sink/core.cc", (
         ("  if (!is_late) requeued_.push_back(", "  if (!is_late && !MUTANT) requeued_.push_back("),
     ), "calm", "14: jobs never end"),
+    Mutation("row_before_its_output", "sink/core.cc", (
+        ("  if (wants_output(attempt) && !is_whole(result)) return", "  if (!MUTANT && wants_output(attempt) && !is_whole(result)) return"),
+    ), "links", "5: a row without the whole of its output"),
+    Mutation("output_written_behind_a_gap", "sink/core.cc", (
+        ("    if (message.offset > length) return void(++ignored_);", "    if (message.offset > length && !MUTANT) return void(++ignored_);"),
+    ), "links", "5: (an output is not written at the end of its file|a row without)"),
+    Mutation("files_of_a_lost_attempt_dropped", "sink/core.cc", (
+        ("  if (ended.outcome != Outcome::Lost) drop_outputs(attempt);", "  if (ended.outcome != Outcome::Lost || MUTANT) drop_outputs(attempt);"),
+    ), "partitions", "14: jobs never end|14: a worker does not end|14: a role does not end"),
+    Mutation("output_never_sent_again", "worker/core.cc", (
+        ("    outputs_.note_echo(echoed_);", "    if (!MUTANT) outputs_.note_echo(echoed_);"),
+    ), "links", "14: jobs never end|14: a role does not end"),
+    Mutation("stored_before_it_is", "sink/core.cc", (
+        ("      effects_->push_back(WriteOutput{", "      if (!MUTANT) effects_->push_back(WriteOutput{"),
+    ), "calm", "2: STORED before the output is|5: a row without"),
     Mutation("sink_waits_for_close_only", "sink/core.cc", (
         ("  if (now_ - *ended_at_ > policy_.lease) {", "  if (now_ - *ended_at_ > policy_.lease && !MUTANT) {"),
     ), "links", "14: a role does not end: sink"),

@@ -45,7 +45,8 @@ struct Pipe {
 };
 
 std::unique_ptr<OutputWriter> open_writer(ResultLog& log, Order order, std::uint64_t mark, int out, int err, OutputWriter::Limits limits = {}) {
-  auto writer = OutputWriter::open(log, order, mark, out, err, limits);
+  static const sink::OutputFiles no_files("/nonexistent", io::Durability::Process);
+  auto writer = OutputWriter::open(log, no_files, {order, sink::KeepOutput::All, mark, out, err, limits});
   if (!writer) FAIL(writer.error().message);
   return std::move(*writer);
 }
@@ -54,7 +55,7 @@ std::unique_ptr<OutputWriter> open_writer(ResultLog& log, Order order, std::uint
 void finish(ResultLog& log, OutputWriter& writer, base::JobId job, const std::string& out, const std::string& err = "") {
   const std::uint64_t seq = log.finish(ok_row(job, out, err));
   commit(log);
-  writer.add(job, seq, out, err);
+  writer.add(log.committed_rows(), seq);
 }
 
 io::UniqueFd open_file(const std::string& path) { return io::UniqueFd(::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600)); }
@@ -87,9 +88,9 @@ TEST_CASE("the stdout of a job comes before its stderr where both are one file",
   Pipe both;
   auto writer = open_writer(*log, Order::Completion, 0, both.writer.get(), both.writer.get());
   std::vector<std::uint64_t> seqs;
-  for (base::JobId job = 1; job <= 3; ++job) seqs.push_back(log->finish(ok_row(job, "o", "e")));
+  for (base::JobId job = 1; job <= 3; ++job) seqs.push_back(log->finish(ok_row(job, "out " + std::to_string(job) + "\n", "err " + std::to_string(job) + "\n")));
   commit(*log);
-  for (base::JobId job = 1; job <= 3; ++job) writer->add(job, seqs[job - 1], "out " + std::to_string(job) + "\n", "err " + std::to_string(job) + "\n");
+  writer->add(log->committed_rows(), seqs[0]);
   CHECK(both.read(36) == "out 1\nerr 1\nout 2\nerr 2\nout 3\nerr 3\n");
 }
 
@@ -148,7 +149,7 @@ TEST_CASE("with a slow reader memory stays bounded and nothing is lost or out of
       if (seq == 0) seq = given;
     }
     commit(*log);
-    for (sink::Row& row : log->committed_rows()) writer->add(row.result.attempt.job, seq++, row.result.out, row.result.err);
+    writer->add(log->committed_rows(), seq);
     for (base::JobId i = 0; i < 10; ++i) {
       const base::JobId job = order == Order::Job ? first + i : first + 9 - i;
       if (job % 5 != 0) expected += numbered(job, kSize);

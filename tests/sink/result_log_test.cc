@@ -36,6 +36,8 @@ extern "C" ssize_t pwrite64(int fd, const void* data, size_t size, off64_t offse
   return -1;
 }
 
+extern "C" ssize_t pwrite(int fd, const void* data, size_t size, off_t offset) { return pwrite64(fd, data, size, offset); }
+
 using base::Attempt;
 using base::Outcome;
 using sink::Finished;

@@ -28,6 +28,7 @@ const std::vector<Faults>& fault_classes() {
 }
 
 namespace {
+constexpr std::uint64_t kOutputWindow = 12;  // bytes; jobs write up to three times as many
 constexpr std::int64_t kHoldTicks = 2500;  // of a worker with results that nobody takes; longer than any role is down
 }
 
@@ -199,6 +200,10 @@ bool Cluster::carry_out(ventilator::Effect& effect) {
     }
     wire::encode(run_, job, frame);
     push(node.lanes[jobs->worker].second, std::move(frame));
+  } else if (auto* free = std::get_if<ventilator::SendFree>(&effect)) {
+    const WorkerId id = free->message.worker;
+    wire::encode(run_, std::move(free->message), frame);
+    push(node.lanes[id].second, std::move(frame));
   } else if (auto* ctrl = std::get_if<ventilator::SendCtrl>(&effect)) {
     const WorkerId id = ctrl->message.worker;
     wire::encode(run_, std::move(ctrl->message), frame);
@@ -238,6 +243,10 @@ bool Cluster::carry_out(sink::Effect& effect) {
     const bool had_ended = sink_disk_.ended.has_value();
     commit();
     if (faults_.at_end != 0 && sink_disk_.ended && !had_ended && chance(faults_.at_end)) throw Crash{"sink"};
+  } else if (auto* write = std::get_if<sink::WriteOutput>(&effect)) {
+    write_output(*write);
+  } else if (auto* drop = std::get_if<sink::DropOutputs>(&effect)) {
+    for (const auto stream : {wire::OutputStream::Out, wire::OutputStream::Err}) sink_disk_.outputs.erase({drop->attempt, stream});
   } else if (auto* open = std::get_if<sink::OpenFeedback>(&effect)) {
     cut(node.feedback);
     node.feedback = connect(open->endpoint);
@@ -294,6 +303,13 @@ bool Cluster::carry_out(WorkerNode& worker, worker::Effect& effect) {
     for (const Attempt& attempt : send->attempts) results.items.push_back(worker.core.unconfirmed(attempt));
     wire::encode(run_, std::move(results), frame);
     send_up(worker.up, std::move(frame));
+  } else if (auto* output = std::get_if<worker::SendOutput>(&effect)) {
+    wire::encode(run_, wire::Output{worker.id, output->attempt, output->stream, output->offset,
+                                    std::string(worker.core.outputs().bytes(output->attempt, output->stream, output->offset))}, frame);
+    send_up(worker.up, std::move(frame));
+  } else if (auto* grant = std::get_if<worker::Grant>(&effect)) {
+    const auto producer = worker.producers.find({grant->attempt, grant->stream});
+    if (producer != worker.producers.end()) producer->second.granted = std::max(producer->second.granted, grant->length);
   } else if (auto* bye = std::get_if<worker::SendBye>(&effect)) {
     wire::encode(run, std::move(bye->message), frame);
     send_up(worker.up, std::move(frame));
@@ -303,6 +319,9 @@ bool Cluster::carry_out(WorkerNode& worker, worker::Effect& effect) {
     if (faults_.runs_once && runs > 1) throw Violation(where("13: job " + std::to_string(start->attempt.job) + " ran again"));
     if (sink_disk_.results.contains(start->attempt.job) && faults_.runs_once) throw Violation(where("13: a finished job ran again"));
     worker.running[start->attempt] = tick_ + (chance(800) ? between(0, 30) : between(50, 600));
+    for (const auto stream : {wire::OutputStream::Out, wire::OutputStream::Err}) {
+      if (chance(400)) worker.producers[{start->attempt, stream}] = {between(1, 3 * kOutputWindow), 0, kOutputWindow};
+    }
   } else if (auto* kill = std::get_if<worker::Kill>(&effect)) {
     worker.killed.insert(kill->attempt);
     if (worker.running.contains(kill->attempt)) worker.running[kill->attempt] = tick_;
@@ -343,6 +362,12 @@ void Cluster::start_roles() {
       for (const auto& [attempt, ended] : disk.attempts) {
         if (!disk.results.contains(attempt.job)) sink_->core.recover_ended(ended);
       }
+      std::erase_if(disk.outputs, [&](const auto& output) {
+        const auto& [attempt, stream] = output.first;
+        const auto winner = disk.results.find(attempt.job);
+        if (winner != disk.results.end() && winner->second.attempt == attempt) return false;
+        return !sink_->core.recover_output(attempt, stream, output.second.size());
+      });
     }
   }
   for (std::size_t i = 0; i < workers_at_.size();) {
@@ -356,9 +381,10 @@ void Cluster::start_roles() {
     config.host = "host";
     config.slots = static_cast<std::uint32_t>(between(1, 2));
     config.hold_timeout = kTick * kHoldTicks;
+    config.output_window = kOutputWindow;
     config.seed = random_.next();
     auto& node = workers_[config.id];
-    node = std::make_unique<WorkerNode>(WorkerNode{worker::Core(config), config.id, {}, "", {}, {}, {}, 0, false, 0, tick_});
+    node = std::make_unique<WorkerNode>(WorkerNode{worker::Core(config), config.id, {}, "", {}, {}, {}, {}, 0, false, 0, tick_});
   }
 }
 
@@ -394,16 +420,37 @@ void Cluster::tick_worker(WorkerNode& worker) {
   const WorkerId id = worker.id;
   auto running = worker.running;
   for (const auto& [attempt, end] : running) {
+    produce(worker, attempt, tick_ >= end);
     if (tick_ < end) continue;
     worker.running.erase(attempt);
     wire::Result result;
     result.attempt = attempt;
     result.outcome = worker.killed.contains(attempt) ? Outcome::Cancelled : chance(fail_chance_) ? Outcome::Failed : Outcome::Ok;
     result.out = "out";
+    result.out_bytes = 3;
+    for (const auto stream : {wire::OutputStream::Out, wire::OutputStream::Err}) {  // what went ahead is not in the result
+      if (worker.producers.erase({attempt, stream}) > 0 && stream == wire::OutputStream::Out) result.out.clear();
+    }
     if (result.outcome == Outcome::Ok) ended_ok_.insert(attempt);
     feed(worker, worker::Ended{std::move(result)});
   }
   if (workers_.contains(id)) feed(worker, worker::Turn{});
+}
+
+// Some more of the outputs of a running attempt, as far as it was granted; at its end the rest.
+void Cluster::produce(WorkerNode& worker, const Attempt& attempt, bool to_end) {
+  for (const auto stream : {wire::OutputStream::Out, wire::OutputStream::Err}) {
+    const auto found = worker.producers.find({attempt, stream});
+    if (found == worker.producers.end()) continue;
+    Producer& producer = found->second;
+    const std::uint64_t most = to_end ? producer.length : std::min(producer.length, producer.granted);
+    while (producer.read < most && (to_end || chance(300))) {
+      const std::uint64_t length = between(1, std::min<std::uint64_t>(5, most - producer.read));
+      std::string bytes = output_of(attempt, stream, producer.read, length);
+      producer.read += length;
+      feed(worker, worker::OutputRead{attempt, stream, std::move(bytes)});
+    }
+  }
 }
 
 void Cluster::crash_ventilator() {

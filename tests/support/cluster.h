@@ -53,7 +53,7 @@ class Cluster {
   Cluster(const Faults& faults, std::uint64_t seed);
   void run();  // throws Violation
 
-  struct Counters { std::uint64_t schedules = 0, ticks = 0, crashes = 0, returned = 0, unreached = 0, lost = 0, superseded = 0, sessions = 0, taken_back = 0, results = 0; };
+  struct Counters { std::uint64_t schedules = 0, ticks = 0, crashes = 0, returned = 0, unreached = 0, lost = 0, superseded = 0, sessions = 0, taken_back = 0, results = 0, outputs = 0; };
   const Counters& counters() const { return counters_; }
 
  private:
@@ -73,6 +73,7 @@ class Cluster {
     std::map<base::JobId, wire::Result> results;
     std::map<base::Attempt, sink::EndedAttempt> attempts;
     std::optional<sink::LogEnded> ended;
+    std::map<std::pair<base::Attempt, wire::OutputStream>, std::string> outputs;
   };
   struct VentilatorNode {
     ventilator::Core core;
@@ -92,6 +93,7 @@ class Cluster {
     std::map<base::JobId, base::Attempt> seen;  // the greatest attempt it was told of
     std::map<base::WorkerId, std::pair<std::uint64_t, std::uint64_t>> states;  // session and number of the newest
   };
+  struct Producer { std::uint64_t length = 0, read = 0, granted = 0; };  // of an output, while its attempt runs
   struct WorkerNode {
     worker::Core core;
     base::WorkerId id;
@@ -99,6 +101,7 @@ class Cluster {
     std::string endpoint;
     std::map<base::Attempt, std::uint64_t> running;  // to its end
     std::set<base::Attempt> killed;
+    std::map<std::pair<base::Attempt, wire::OutputStream>, Producer> producers;
     std::set<base::Attempt> held;  // what it must hold until it is logged
     std::uint64_t paused_until = 0;
     bool is_known = false;           // a lane has echoed it
@@ -128,6 +131,9 @@ class Cluster {
   bool carry_out(sink::Effect& effect);
   bool carry_out(WorkerNode& worker, worker::Effect& effect);
   void commit();
+  void produce(WorkerNode& worker, const base::Attempt& attempt, bool to_end);
+  void write_output(const sink::WriteOutput& effect);
+  void check_output(const wire::Result& result, wire::OutputStream stream) const;
   bool is_logged(const base::Attempt& attempt) const { return sink_disk_.results.contains(attempt.job) || sink_disk_.attempts.contains(attempt); }
   bool observe_arrival(const wire::ToSink& message);  // true: stale
   Arrival observe_arrival(const wire::ToVentilator& message);
@@ -158,6 +164,7 @@ class Cluster {
   std::uint64_t between(std::uint64_t low, std::uint64_t high) { return low + random_.below(high - low + 1); }
   base::TimePoint now() const { return base::TimePoint{} + kTick * static_cast<std::int64_t>(tick_); }
   std::string where(const std::string& what) const;
+  static std::string output_of(const base::Attempt& attempt, wire::OutputStream stream, std::uint64_t offset, std::uint64_t length);
 
   const Faults faults_;
   base::Random random_;

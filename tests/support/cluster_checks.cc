@@ -20,6 +20,8 @@ void Cluster::commit() {
       if (row->result.outcome == Outcome::Ok && !ended_ok_.contains(attempt)) throw Violation(where("5: a row says ok of an attempt that did not end so " + attempt.text()));
       if (!sink_disk_.results.emplace(attempt.job, row->result).second) throw Violation(where("1: two terminal rows, job " + std::to_string(attempt.job)));
       if (sink_disk_.attempts.contains(attempt)) throw Violation(where("11: a terminal row for an attempt that has ended " + attempt.text()));
+      check_output(row->result, wire::OutputStream::Out);
+      check_output(row->result, wire::OutputStream::Err);
       sink_disk_.failed += row->result.outcome != Outcome::Ok;
       if (row->result.outcome == Outcome::Failed && counted_[attempt.job] + 1 < policy_.retries) throw Violation(where("11: failed for good too early"));
       ++counters_.results;
@@ -51,6 +53,38 @@ void Cluster::commit() {
   sink_->rows.clear();
 }
 
+// The bytes that an output has from `offset`: every attempt and stream has its own.
+std::string Cluster::output_of(const Attempt& attempt, wire::OutputStream stream, std::uint64_t offset, std::uint64_t length) {
+  std::string bytes;
+  for (std::uint64_t i = offset; i < offset + length; ++i) {
+    bytes += static_cast<char>('a' + (attempt.job * 7 + attempt.epoch * 5 + attempt.n * 3 + static_cast<std::uint64_t>(stream) * 11 + i) % 26);
+  }
+  return bytes;
+}
+
+// A file grows at its end, and a kill may leave half of what was to be written.
+void Cluster::write_output(const sink::WriteOutput& effect) {
+  std::string& file = sink_disk_.outputs[{effect.attempt, effect.stream}];
+  if (effect.offset != file.size()) throw Violation(where("5: an output is not written at the end of its file " + effect.attempt.text()));
+  ++counters_.outputs;
+  if (tick_ < faults_end_ && faults_.sink > 0 && chance(faults_.sink)) {
+    file += effect.bytes.substr(0, effect.bytes.size() / 2);
+    throw Crash{"sink"};
+  }
+  file += effect.bytes;
+}
+
+// What a row says of an output is there, whole and right, when the row is.
+void Cluster::check_output(const wire::Result& result, wire::OutputStream stream) const {
+  const bool is_out = stream == wire::OutputStream::Out;
+  const std::uint64_t length = is_out ? result.out_bytes : result.err_bytes;
+  if ((is_out ? result.out : result.err).size() == length) return;
+  const auto file = sink_disk_.outputs.find({result.attempt, stream});
+  if (file == sink_disk_.outputs.end() || file->second != output_of(result.attempt, stream, 0, length)) {
+    throw Violation(where("5: a row without the whole of its output " + result.attempt.text()));
+  }
+}
+
 // Nothing that leaves the sink may rest on rows that are not on disk.
 void Cluster::observe(const wire::ToVentilator& message) {
   if (const auto* done = std::get_if<wire::Done>(&message)) {
@@ -66,6 +100,16 @@ void Cluster::observe(const wire::ToVentilator& message) {
   } else if (const auto* requeue = std::get_if<wire::Requeue>(&message)) {
     for (const wire::Requeued& item : requeue->items) {
       if (!is_logged(item.attempt)) throw Violation(where("2: REQUEUE before the commit " + item.attempt.text()));
+    }
+  } else if (const auto* stored = std::get_if<wire::Stored>(&message)) {
+    for (const wire::StoredOutputs& outputs : stored->workers) {
+      for (const wire::StoredOutput& item : outputs.items) {
+        const auto file = sink_disk_.outputs.find({item.attempt, item.stream});
+        const bool is_there = file != sink_disk_.outputs.end() && file->second.size() >= item.length;
+        if (!is_there && !is_logged(item.attempt) && !sink_disk_.results.contains(item.attempt.job)) {
+          throw Violation(where("2: STORED before the output is " + item.attempt.text()));
+        }
+      }
     }
   } else if (std::holds_alternative<wire::End>(message)) {
     if (sink_disk_.results.size() != total_ || !ventilator_disk_.input_ended || !sink_disk_.ended) throw Violation(where("15: END before the end"));
@@ -155,9 +199,13 @@ bool Cluster::observe_arrival(const wire::ToSink& message) {
     return false;
   }
   if (const auto* results = std::get_if<wire::Results>(&message)) {
-    for (const wire::Result& result : results->items) owed_[{results->worker, result.attempt}] = tick_;
+    for (const wire::Result& result : results->items) {
+      // One whose output is not whole comes again, behind the rest of it.
+      if (result.out.size() == result.out_bytes && result.err.size() == result.err_bytes) owed_[{results->worker, result.attempt}] = tick_;
+    }
     return false;
   }
+  if (std::holds_alternative<wire::Output>(message)) return false;
   const wire::Stamp stamp = std::visit([](const auto& m) {
     if constexpr (requires { m.stamp; }) return m.stamp;
     else return wire::Stamp{};
@@ -232,6 +280,10 @@ void Cluster::check_end() {
   }
   if (!ventilator_left_ || !sink_left_) throw Violation(where(std::string("14: a role does not end: ") + (ventilator_left_ ? "sink" : "ventilator")));
   if (!workers_.empty()) throw Violation(where("14: a worker does not end"));
+  for (const auto& [job, result] : sink_disk_.results) {
+    check_output(result, wire::OutputStream::Out);
+    check_output(result, wire::OutputStream::Err);
+  }
 }
 
 }  // namespace support

@@ -301,6 +301,9 @@ void Stage::carry_out(ventilator::Effect& effect) {
     wire::Job job{jobs->worker, jobs->session, jobs->generation, jobs->limit, jobs->first_seq, {}};
     for (const Attempt& attempt : jobs->attempts) job.items.push_back({attempt, "spec"});
     down(jobs->worker, std::move(job));
+  } else if (auto* free = std::get_if<ventilator::SendFree>(&effect)) {
+    const base::WorkerId id = free->message.worker;
+    down(id, std::move(free->message));
   } else if (auto* ctrl = std::get_if<ventilator::SendCtrl>(&effect)) {
     const base::WorkerId id = ctrl->message.worker;
     down(id, std::move(ctrl->message));

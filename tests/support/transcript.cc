@@ -29,6 +29,9 @@ std::string text(const wire::Held& held) {
 constexpr auto attempt_text = [](const base::Attempt& attempt) { return text(attempt); };
 constexpr auto requeued_text = [](const wire::Requeued& item) { return text(item); };
 
+std::string text(const base::Attempt& attempt, wire::OutputStream stream) { return attempt.text() + (stream == wire::OutputStream::Out ? " out" : " err"); }
+constexpr auto stored_text = [](const wire::StoredOutput& item) { return text(item.attempt, item.stream) + " " + std::to_string(item.length); };
+
 struct Describe {
   std::string operator()(const wire::State& m) const {
     return "STATE session " + std::to_string(m.session) + " lane " + text(m.generation) + " limit " + std::to_string(m.limit) +
@@ -37,6 +40,9 @@ struct Describe {
   std::string operator()(const wire::Results& m) const {
     return "RESULTS lane " + text(m.generation) + " limit " + std::to_string(m.limit) + " [" +
            joined(m.items, [](const wire::Result& r) { return r.attempt.text() + " " + std::string(base::name(r.outcome)); }) + "]";
+  }
+  std::string operator()(const wire::Output& m) const {
+    return "OUTPUT " + text(m.attempt, m.stream) + " from " + std::to_string(m.offset) + ", " + std::to_string(m.bytes.size()) + " bytes";
   }
   std::string operator()(const wire::Bye& m) const { return "BYE session " + std::to_string(m.session); }
   std::string operator()(const wire::Open& m) const {
@@ -68,6 +74,12 @@ struct Describe {
   }
   std::string operator()(const wire::End& m) const { return "END total " + std::to_string(m.total) + " failed " + std::to_string(m.failed) + (m.cut ? " cut" : ""); }
   std::string operator()(const wire::Alive&) const { return "ALIVE"; }
+  std::string operator()(const wire::Stored& m) const {
+    return "STORED" + named("outputs", m.workers, [](const wire::StoredOutputs& w) { return name(w.worker) + ": " + joined(w.items, stored_text); });
+  }
+  std::string operator()(const wire::Free& m) const {
+    return "FREE session " + std::to_string(m.session) + " lane " + text(m.generation) + named("outputs", m.items, stored_text);
+  }
   std::string operator()(const wire::Job& m) const {
     return "JOB session " + std::to_string(m.session) + " lane " + text(m.generation) + " from " + std::to_string(m.first_seq) + " [" +
            joined(m.items, [](const wire::JobItem& item) { return item.attempt.text(); }) + "]";

@@ -67,6 +67,7 @@ std::vector<Example> messages() {
       example<ToSink>("STATE_first", first),
       example<ToSink>("RESULT", Results{kWorker, 4, kGeneration, 21, "node7", {result(), small_result()}}),
       example<ToSink>("BYE", Bye{kWorker, 4}),
+      example<ToSink>("OUTPUT", Output{kWorker, {17, 2, 9}, OutputStream::Err, 262'144, std::string("part\0\xff", 6)}),
       example<ToSink>("OPEN", open),
       example<ToSink>("OPEN_early", early),
       example<ToSink>("ASSIGN", Assign{kStamp, kWorker, 4, kGeneration, {{{17, 2, 9}, true, "sort x"}, {{18, 2, 10}, false, ""}}}),
@@ -82,10 +83,12 @@ std::vector<Example> messages() {
                                                  {{{18, 2, 10}, Outcome::Returned, true}}, true}),
       example<ToVentilator>("END", End{kStamp, 1'000'000, 3, true}),
       example<ToVentilator>("ALIVE", Alive{kStamp}),
+      example<ToVentilator>("STORED", Stored{kStamp, {{kWorker, {{{17, 2, 9}, OutputStream::Out, 524'288}, {{17, 2, 9}, OutputStream::Err, 12}}}}}),
       example<ToWorker>("JOB", Job{kWorker, 4, kGeneration, 20, 9, {{{17, 2, 9}, "spec 17"}, {{18, 2, 10}, std::string("\x00\xff", 2)}}}),
       example<ToWorker>("CTRL", Ctrl{kWorker, 4, kGeneration, 20, 5, {{17, 2, 9}, {18, 2, 10}}, true, base::Duration(500'000),
                                      base::Duration(20'000'000)}),
       example<ToWorker>("REFUSED", Refused{kWorker, "this sink serves another run"}),
+      example<ToWorker>("FREE", Free{kWorker, 4, kGeneration, {{{17, 2, 9}, OutputStream::Out, 524'288}}}),
   };
 }
 

@@ -14,6 +14,7 @@
 #include <filesystem>
 #include <fstream>
 #include <functional>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -123,7 +124,14 @@ class Harness {
       const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now()).count();
       if (ready.fd < 0 || left <= 0) FAIL("no result comes");
       poll(&ready, 1, static_cast<int>(left));
-      runner.collect(results);
+      std::vector<worker::OutputRead> outputs;
+      runner.collect(outputs, results);
+      for (const worker::OutputRead& output : outputs) {
+        std::string& all = (output.stream == wire::OutputStream::Out ? streamed_out : streamed_err)[output.attempt];
+        all += output.bytes;
+        largest_part = std::max(largest_part, output.bytes.size());
+        if (grants) runner.grant(output.attempt, output.stream, all.size() + 256 * 1024);
+      }
     }
   }
   wire::Result run(const base::Command& command, base::Duration limit = 0us) {
@@ -139,6 +147,9 @@ class Harness {
   }
 
   worker::KeeperRunner runner;
+  std::map<base::Attempt, std::string> streamed_out, streamed_err;
+  std::size_t largest_part = 0;
+  bool grants = true;  // more of each output as it comes
 
  private:
   base::JobId jobs_ = 0;

@@ -40,18 +40,71 @@ TEST_CASE("both outputs come back byte for byte") {
   CHECK(result.err_bytes == 3);
 }
 
-TEST_CASE("an output may be as large as the limit and not one byte larger") {
+TEST_CASE("an output up to the limit is in the result, a larger one comes part by part ahead of it") {
   Harness harness;
   const wire::Result at_limit = harness.run(line("head -c 65536 /dev/zero; head -c 65536 /dev/zero >&2"));
   CHECK(at_limit.outcome == Outcome::Ok);
   CHECK(at_limit.out.size() == 65536);
   CHECK(at_limit.err.size() == 65536);
-  const wire::Result over = harness.run(line("head -c 65537 /dev/zero"));
-  CHECK(over.outcome == Outcome::Failed);
-  CHECK(over.reason == "stdout is over 65536 bytes; larger outputs are not supported yet");
-  CHECK(over.out.size() == 65536);
-  const wire::Result over_err = harness.run(line("head -c 65537 /dev/zero >&2"));
-  CHECK(over_err.reason == "stderr is over 65536 bytes; larger outputs are not supported yet");
+  CHECK(harness.streamed_out.empty());
+  const wire::Result over = harness.run(line("echo small >&2; head -c 65537 /dev/zero"));
+  CHECK(over.outcome == Outcome::Ok);
+  CHECK(over.out.empty());
+  CHECK(over.out_bytes == 65537);
+  CHECK((harness.streamed_out[over.attempt] == std::string(65537, '\0')));
+  CHECK(over.err == "small\n");
+  const wire::Result over_err = harness.run(line("head -c 65537 /dev/zero >&2; exit 3"));
+  CHECK(over_err.exit_code == 3);
+  CHECK(over_err.err_bytes == 65537);
+  CHECK(harness.streamed_err[over_err.attempt].size() == 65537);
+}
+
+TEST_CASE("both outputs of a job may be large at once, and each arrives as it was written") {
+  Harness harness;
+  const wire::Result result = harness.run(line("seq 1 400000 & seq 400001 900000 >&2; wait"));
+  CHECK(result.outcome == Outcome::Ok);
+  const auto numbers = [](int from, int to) {
+    std::string text;
+    for (int i = from; i <= to; ++i) text += std::to_string(i) + "\n";
+    return text;
+  };
+  CHECK((harness.streamed_out[result.attempt] == numbers(1, 400000)));
+  CHECK((harness.streamed_err[result.attempt] == numbers(400001, 900000)));
+}
+
+TEST_CASE("an output that nobody grants more of is read up to its window, and its command waits") {
+  auto config = test_config();
+  config.output_window = 100'000;
+  Harness harness(config);
+  harness.grants = false;
+  TemporaryDirectory directory;
+  const base::Attempt attempt = harness.start(line("head -c 1000000 /dev/zero; echo > " + directory / "written"));
+  CHECK(wait_until([&] {
+    std::vector<worker::OutputRead> outputs;
+    std::vector<wire::Result> results;
+    harness.runner.collect(outputs, results);
+    for (const auto& output : outputs) harness.streamed_out[attempt] += output.bytes;
+    return harness.streamed_out[attempt].size() >= 100'000;
+  }));
+  poll(nullptr, 0, 50);
+  CHECK(harness.streamed_out[attempt].size() == 100'000);
+  CHECK_FALSE(std::filesystem::exists(directory / "written"));
+  harness.grants = true;
+  harness.runner.grant(attempt, wire::OutputStream::Out, 200'000);
+  const wire::Result result = harness.result_of(attempt);
+  CHECK(result.out_bytes == 1'000'000);
+  CHECK(harness.streamed_out[attempt].size() == 1'000'000);
+}
+
+TEST_CASE("a command that is killed while its output waits for a grant has given what its pipe held") {
+  auto config = test_config();
+  config.output_window = 100'000;
+  Harness harness(config);
+  harness.grants = false;
+  const wire::Result result = harness.run(line("exec yes"), 300ms);
+  CHECK(result.outcome == Outcome::Timeout);
+  CHECK(result.out_bytes > 100'000);
+  CHECK(harness.streamed_out[result.attempt].size() == result.out_bytes);
 }
 
 TEST_CASE("standard input is empty, or the bytes given") {
