@@ -4,7 +4,7 @@
 #include <algorithm>
 
 #include "cli/exit_status.h"
-#include "sink/keep_output.h"
+#include "sink/options_output.h"
 #include "wire/limits.h"
 
 namespace pushmill {
@@ -31,7 +31,6 @@ std::optional<cli::Leave> parse_run(const std::vector<std::string>& arguments, R
   if (!options.call.empty() && !options.words.empty()) return cli::Leave{cli::kExitUsage, "--call and a command exclude each other\n"};
   if (options.arguments && !options.input_file.empty()) return cli::Leave{cli::kExitUsage, "::: and --arg-file exclude each other\n"};
   if (options.call.size() > wire::kMaxName) return cli::Leave{cli::kExitUsage, "--call: the name of a handler has at most 256 bytes\n"};
-  if (!options.call.empty() && options.timeout > base::Duration::zero()) return cli::Leave{cli::kExitUsage, "--timeout does not apply to --call\n"};
   const auto is_source = [](const std::string& word) { return word == ":::" || word == "::::" || word == ":::+" || word == "::::+"; };
   for (const auto* words : {&options.words, options.arguments ? &*options.arguments : &options.words}) {
     const auto other = std::find_if(words->begin(), words->end(), is_source);

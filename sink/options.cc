@@ -2,7 +2,7 @@
 
 #include <CLI/CLI.hpp>
 
-#include "sink/keep_output.h"
+#include "sink/options_output.h"
 
 namespace sink {
 

@@ -28,7 +28,6 @@ std::optional<cli::Leave> parse(const std::vector<std::string>& arguments, Optio
   if (auto leave = cli::parse(app, arguments, &options.words)) return leave;
   if (!options.call.empty() && !options.words.empty()) return cli::Leave{cli::kExitUsage, "--call and a command template exclude each other\n"};
   if (options.call.size() > wire::kMaxName) return cli::Leave{cli::kExitUsage, "--call: the name of a handler has at most 256 bytes\n"};
-  if (!options.call.empty() && options.timeout > base::Duration::zero()) return cli::Leave{cli::kExitUsage, "--timeout does not apply to --call\n"};
   if (options.policy.lease < options.policy.heartbeat * 3) return cli::Leave{cli::kExitUsage, "--lease must be at least three times --heartbeat\n"};
   if (options.policy.heartbeat < base::Duration(10'000)) return cli::Leave{cli::kExitUsage, "--heartbeat must be at least 10ms\n"};
   return std::nullopt;

@@ -18,7 +18,7 @@ std::size_t size_of(const wire::Result& result) { return result.out.size() + res
 
 Core::Core(const CoreConfig& config)
     : config_(config), heartbeat_(config.heartbeat), lease_(config.lease), random_(config.seed), clock_(config.heartbeat), slots_(config.slots + 1),
-      free_slots_(config.slots), window_(config.slots),
+      free_slots_(config.slots), usable_slots_(config.slots), window_(config.slots),
       session_wait_(std::max(config.heartbeat * 3, config.connect_timeout + config.heartbeat), config.lease) {}
 
 void Core::on(Event&& event, base::TimePoint now, Effects& effects) {
@@ -73,7 +73,7 @@ void Core::send_state() {
   state.endpoint = endpoint_;
   state.key = key_;
   state.host = config_.host;
-  state.slots = config_.slots;
+  state.slots = usable_slots_;
   state.generation = generation_;
   state.limit = limit_;
   state.held.reserve(queue_.size() + running_.size() + unconfirmed_.size());
@@ -131,7 +131,7 @@ void Core::start_jobs() {
   if (is_stopped_ || is_complete_ || is_full()) return;
   for (std::uint32_t number = 1; number <= config_.slots && free_slots_ > 0 && !queue_.empty(); ++number) {
     Slot& slot = slots_[number];
-    if (slot.running != 0) continue;
+    if (slot.running != 0 || slot.is_lost) continue;
     --free_slots_;
     slot.since = now_;
     for (slot.batch = window_.batch(queue_.size()); slot.running < slot.batch && !queue_.empty(); queue_.pop_front()) {
@@ -151,7 +151,12 @@ void Core::on_event(Ended&& event) {
   Slot& slot = slots_[it->second];
   event.result.slot = it->second;
   running_.erase(it);
-  if (--slot.running == 0) {
+  --slot.running;
+  if (event.slot_is_lost && !slot.is_lost) {
+    slot.is_lost = true;
+    window_.set_slots(--usable_slots_);
+    state_due_ = true;
+  } else if (slot.running == 0 && !slot.is_lost) {
     ++free_slots_;
     window_.note_slot(now_ - slot.since, slot.batch);
   }
@@ -221,7 +226,9 @@ void Core::return_queued(std::size_t keep, const char* reason) {
 base::Duration Core::shortest_busy() const {
   if (free_slots_ > 0) return base::Duration::zero();
   base::Duration shortest = base::Duration::max();
-  for (std::size_t i = 1; i < slots_.size(); ++i) shortest = std::min(shortest, now_ - slots_[i].since);
+  for (std::size_t i = 1; i < slots_.size(); ++i) {
+    if (!slots_[i].is_lost) shortest = std::min(shortest, now_ - slots_[i].since);
+  }
   return shortest;
 }
 
@@ -338,7 +345,7 @@ void Core::check_invariants() const {
   std::uint32_t running = 0, free = 0;
   for (std::size_t i = 1; i < slots_.size(); ++i) {
     running += slots_[i].running;
-    free += slots_[i].running == 0;
+    free += slots_[i].running == 0 && !slots_[i].is_lost;
   }
   CHECK_INVARIANT(running == running_.size());
   CHECK_INVARIANT(free == free_slots_);

@@ -44,6 +44,7 @@ class Core {
   const OutputStore& outputs() const { return outputs_; }
   bool holds(const base::Attempt& attempt) const;
   bool holds_nothing() const { return queue_.empty() && running_.empty() && unconfirmed_.empty(); }
+  std::uint32_t slots() const { return usable_slots_; }  // that can run something
   std::size_t running() const { return running_.size(); }
   std::size_t queued() const { return queue_.size(); }
   std::uint64_t window() const { return window_.jobs(shortest_busy()); }  // jobs to hold at most, as of now
@@ -64,6 +65,7 @@ class Core {
     std::uint32_t running = 0;
     std::uint32_t batch = 0;
     base::TimePoint since{};
+    bool is_lost = false;
   };
   struct Unconfirmed {
     wire::Result result;
@@ -118,6 +120,7 @@ class Core {
   std::unordered_map<base::Attempt, std::uint32_t, base::HashAttempt> running_;  // to its slot
   std::vector<Slot> slots_;                                                      // from 1; [0] unused
   std::uint32_t free_slots_ = 0;
+  std::uint32_t usable_slots_ = 0;
   std::map<base::Attempt, Unconfirmed> unconfirmed_;
   std::size_t unconfirmed_bytes_ = 0;
   std::vector<base::Attempt> to_send_;

@@ -16,7 +16,7 @@ namespace worker {
 struct SessionOpened { std::string endpoint; std::string key; };  // answers OpenSession
 // More of an output of an attempt that runs. One that has any of these gives all of that stream so, and nothing of it in its result.
 struct OutputRead { base::Attempt attempt; wire::OutputStream stream; std::string bytes; };
-struct Ended { wire::Result result; };                            // of an attempt that was started
+struct Ended { wire::Result result; bool slot_is_lost = false; };  // an attempt that was started; slot_is_lost: its slot can run nothing more
 struct Stop {};  // start nothing more, end what runs, hand in what is held
 struct Turn {};  // the loop has handed over what had arrived
 

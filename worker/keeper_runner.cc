@@ -175,6 +175,7 @@ bool KeeperRunner::has_keeper(std::string& why_not) {
 }
 
 bool KeeperRunner::spawn_keeper(int socket, std::string& why_not) {
+  if (config_.keeper.empty()) return why_not = "the keeper program is missing: it belongs beside this one", false;
   const int high_socket = fcntl(socket, F_DUPFD_CLOEXEC, kAboveFixed), high_groups = fcntl(groups_->fd(), F_DUPFD_CLOEXEC, kAboveFixed);
   posix_spawn_file_actions_t files;
   posix_spawn_file_actions_init(&files);

@@ -61,7 +61,7 @@ base::Result<Exit::Why> Shell::run() {
   }
   while (!why_) {
     watch_runner();
-    for (io::Reactor::Tag tag : reactor_.wait(std::min(core_->next_deadline(), reopen_at_))) {
+    for (io::Reactor::Tag tag : reactor_.wait(std::min({core_->next_deadline(), reopen_at_, calls_->next_deadline()}))) {
       if (tag == kStop) {
         reactor_.unwatch(kStop);
         is_stopping_ = true;
@@ -138,19 +138,34 @@ void Shell::receive() {
 void Shell::collect() {
   outputs_.clear();
   results_.clear();
-  calls_->collect(results_);
   commands_.collect(outputs_, results_);
   for (OutputRead& output : outputs_) feed(std::move(output));
   for (wire::Result& result : results_) {
-    if (const auto text = texts_.find(result.attempt); text != texts_.end()) {
-      result.command = std::move(text->second);
-      texts_.erase(text);
-    }
-    // A runner that gives an attempt back cannot run any: this worker is of no use, and the jobs are for others.
-    if (result.outcome == base::Outcome::Returned && !failure_) failure_ = base::Error{base::Error::Kind::Protocol, result.reason};
+    take_text(result);
+    if (result.outcome == base::Outcome::Returned) fail(result.reason);  // no keeper: no command can be run here
     feed(Ended{std::move(result)});
   }
+  ended_.clear();
+  calls_->collect(ended_);
+  for (Ended& call : ended_) {
+    take_text(call.result);
+    const std::string reason = call.slot_is_lost ? call.result.reason : "";
+    feed(std::move(call));
+    if (core_->slots() == 0) fail("no slot is left: " + reason);
+  }
   if (failure_ && !std::exchange(is_stopping_, true)) feed(Stop{});
+}
+
+void Shell::take_text(wire::Result& result) {
+  const auto text = texts_.find(result.attempt);
+  if (text == texts_.end()) return;
+  result.command = std::move(text->second);
+  texts_.erase(text);
+}
+
+// This worker is of no use any more: what it holds is for others.
+void Shell::fail(std::string reason) {
+  if (!failure_) failure_ = base::Error{base::Error::Kind::Protocol, std::move(reason)};
 }
 
 void Shell::feed(Event&& event) {
@@ -224,7 +239,7 @@ void Shell::carry_out(Start& effect) {
   auto spec = wire::decode_spec(effect.spec);
   if (!spec) return fail_unstarted(effect, "the job cannot be read: " + spec.error().message);
   texts_[effect.attempt] = wire::describe(*spec);
-  if (auto* call = std::get_if<base::Call>(&spec->work)) calls_->start(effect.attempt, effect.slot, std::move(*call));
+  if (auto* call = std::get_if<base::Call>(&spec->work)) calls_->start(effect.attempt, effect.slot, std::move(*call), spec->time_limit);
   else commands_.start(effect.attempt, effect.slot, std::get<base::Command>(spec->work), spec->time_limit);
 }
 
@@ -238,7 +253,10 @@ void Shell::fail_unstarted(const Start& effect, const std::string& reason) {
   events_.push_back(Ended{std::move(result)});
 }
 
-void Shell::carry_out(Kill& effect) { commands_.kill(effect.attempt); }
+void Shell::carry_out(Kill& effect) {
+  commands_.kill(effect.attempt);
+  calls_->kill(effect.attempt);
+}
 
 void Shell::carry_out(Exit& effect) { why_ = effect.why; }
 

@@ -40,6 +40,8 @@ class Shell {
   void reopen_session();
   void receive();
   void collect();
+  void take_text(wire::Result& result);
+  void fail(std::string reason);
   void feed(Event&& event);
   void carry_out(Effects& effects);
   void carry_out(OpenSession& effect);
@@ -74,6 +76,7 @@ class Shell {
   std::vector<Event> events_;  // that an effect led to
   std::unordered_map<base::Attempt, std::string, base::HashAttempt> texts_;  // of the jobs that run
   std::vector<wire::Result> results_;
+  std::vector<Ended> ended_;  // calls
   std::vector<OutputRead> outputs_;
   io::Frame received_;
   cli::DroppedFrames dropped_{log_};

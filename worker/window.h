@@ -10,6 +10,7 @@ namespace worker {
 class Window {
  public:
   explicit Window(std::uint32_t slots) : slots_(slots) {}
+  void set_slots(std::uint32_t slots) { slots_ = slots > 0 ? slots : 1; }
 
   void note_refill(base::Duration time);                       // from asking for more to the first frame that answers
   void note_slot(base::Duration busy, std::uint32_t jobs);     // a slot was busy so long with so many jobs
@@ -25,7 +26,7 @@ class Window {
  private:
   double job_us(base::Duration busy) const;
 
-  const std::uint32_t slots_;
+  std::uint32_t slots_;
   double refill_us_ = 1000;
   double job_us_ = 0;  // 0: none ended yet
   double size_ = 0;

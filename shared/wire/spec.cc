@@ -59,7 +59,9 @@ std::string describe(const base::JobSpec& spec) {
   }
   const auto& call = std::get<Call>(spec.work);
   const auto value = print_value(call.arguments);
-  return call.handler + " " + (value ? *value : "(unreadable arguments)");
+  std::string text = call.handler + " " + (value ? *value : "(unreadable arguments)");
+  if (text.size() > kMaxString) text.resize(kMaxString);  // escapes can make the print longer than any frame takes
+  return text;
 }
 
 }  // namespace wire

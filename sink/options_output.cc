@@ -1,4 +1,4 @@
-#include "sink/keep_output.h"
+#include "sink/options_output.h"
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
