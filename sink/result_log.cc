@@ -128,6 +128,8 @@ base::Result<std::unique_ptr<ResultLog>> ResultLog::open(const std::string& dir,
   if (!database) return database.error();
   std::unique_ptr<ResultLog> log(new ResultLog);
   log->database_ = std::move(*database);
+  log->path_ = dir + "/" + kFile;
+  log->is_exclusive_ = exclusive;
   if (auto done = log->prepare(); !done) return done.error();
   if (auto done = log->recover(); !done) return done.error();
   if (auto done = log->raise_epoch(); !done) return done.error();
@@ -173,16 +175,36 @@ Status ResultLog::prepare() {
       {&statements_.remove, "DELETE FROM attempts WHERE job = ?1 AND epoch = ?2 AND n = ?3"},
       {&statements_.free_outputs, "UPDATE results SET stdout = NULL, stderr = NULL, stdout_file = NULL, stderr_file = NULL WHERE job = ?1"},
       {&statements_.set_mark, "INSERT INTO meta(key, value) VALUES(?1, ?2) ON CONFLICT(key) DO UPDATE SET value = excluded.value"},
-      {&statements_.row,
+  };
+  for (const auto& [statement, sql] : all) {
+    auto prepared = database_.prepare(sql);
+    if (!prepared) return prepared.error();
+    *statement = std::move(*prepared);
+  }
+  bound_.worker_text = hex(bound_.worker);
+  statements_.finish.bind_text(18, {bound_.worker_text.data(), bound_.worker_text.size()}).bind_text(19, bound_.host);
+  return base::ok();
+}
+
+Status ResultLog::prepare_reading() {
+  if (std::exchange(reading_.is_ready, true)) return base::ok();
+  if (!is_exclusive_) {
+    auto database = io::Database::open_read_only(path_, kSchemaVersion);
+    if (!database) return database.error();
+    reading_.database = std::move(*database);
+  }
+  io::Database& database = is_exclusive_ ? database_ : reading_.database;
+  const std::pair<io::Statement*, const char*> all[] = {
+      {&reading_.row,
        "SELECT attempt, epoch, n, outcome, exit_code, signal, started_at, finished_at, runtime_us, user_us, system_us, max_rss_kb, stdout_bytes,"
        " stderr_bytes, slot, worker, host, reason, command, stdout, stderr, stdout_file, stderr_file FROM results WHERE job = ?1"},
-      {&statements_.visit,
+      {&reading_.visit,
        // Three values in one: over millions of rows the calls to fetch them cost more than the row.
        "SELECT job, (seq << 2) | ((outcome <> 'ok') << 1) | (stdout_bytes = 0 AND stderr_bytes = 0) FROM results"
        " WHERE job > ?1 ORDER BY job LIMIT ?2"},
   };
   for (const auto& [statement, sql] : all) {
-    auto prepared = database_.prepare(sql);
+    auto prepared = database.prepare(sql);
     if (!prepared) return prepared.error();
     *statement = std::move(*prepared);
   }
@@ -336,21 +358,34 @@ Status ResultLog::write_finish(const Row& row, std::uint64_t seq) {
     auto removed = statements_.remove.bind(1, integer(r.attempt.job)).bind(2, integer(r.attempt.epoch)).bind(3, integer(r.attempt.n)).run();
     if (!removed) return removed;
   }
-  const auto worker = hex(row.worker);
   io::Statement& s = statements_.finish;
+  bind_origin(row);
   s.bind(1, integer(r.attempt.job)).bind(2, integer(seq)).bind(3, integer(row.ordinal)).bind(4, integer(r.attempt.epoch));
   s.bind(5, integer(r.attempt.n)).bind_text(6, name(r.outcome)).bind(7, r.exit_code).bind(8, r.signal);
   s.bind(9, r.started_at).bind(10, r.finished_at).bind(11, integer(r.runtime_us)).bind(12, integer(r.user_us));
   s.bind(13, integer(r.system_us)).bind(14, integer(r.max_rss_kb)).bind(15, integer(r.out_bytes)).bind(16, integer(r.err_bytes));
-  s.bind(17, r.slot).bind_text(18, {worker.data(), worker.size()}).bind_text(19, row.host);
-  if (r.reason.empty()) s.bind_null(20);
-  else s.bind_text(20, r.reason);
-  s.bind_text(21, r.command).bind_blob(22, r.out).bind_blob(23, r.err);
-  if (row.out_file.empty()) s.bind_null(24);
-  else s.bind_text(24, row.out_file);
-  if (row.err_file.empty()) s.bind_null(25);
-  else s.bind_text(25, row.err_file);
+  s.bind(17, r.slot).bind_text(21, r.command).bind_blob(22, r.out).bind_blob(23, r.err);
+  bind_rare(0, 20, r.reason);
+  bind_rare(1, 24, row.out_file);
+  bind_rare(2, 25, row.err_file);
   return s.run();
+}
+
+// What is bound stays so from row to row, and most rows come from where the one before came from.
+void ResultLog::bind_origin(const Row& row) {
+  if (bound_.worker == row.worker && bound_.host == row.host) return;
+  bound_.worker = row.worker;
+  bound_.worker_text = hex(row.worker);
+  bound_.host = row.host;
+  statements_.finish.bind_text(18, {bound_.worker_text.data(), bound_.worker_text.size()}).bind_text(19, bound_.host);
+}
+
+// A text that most rows do not have: NULL.
+void ResultLog::bind_rare(std::size_t index, int parameter, const std::string& text) {
+  if (text.empty() && !bound_.has_rare[index]) return;
+  bound_.has_rare[index] = !text.empty();
+  if (text.empty()) statements_.finish.bind_null(parameter);
+  else statements_.finish.bind_text(parameter, text);
 }
 
 Status ResultLog::write_other(const Other& other) {
@@ -402,7 +437,8 @@ Status ResultLog::write_marks() {
 }
 
 base::Result<Row> ResultLog::row(base::JobId job) {
-  const std::lock_guard lock(reading_);
+  const std::lock_guard lock(reading_mutex_);
+  if (auto ready = prepare_reading(); !ready) return ready.error();
   for (int tries = 1;; ++tries) {
     auto found = read_row(job);
     if (!found && tries < kReadTries) continue;
@@ -413,7 +449,7 @@ base::Result<Row> ResultLog::row(base::JobId job) {
 }
 
 base::Result<std::optional<Row>> ResultLog::read_row(base::JobId job) {
-  io::Statement& s = statements_.row;
+  io::Statement& s = reading_.row;
   auto step = s.bind(1, integer(job)).step();
   if (!step) return step.error();
   if (!*step) return std::optional<Row>();
@@ -450,9 +486,10 @@ base::Result<std::optional<Row>> ResultLog::read_row(base::JobId job) {
 
 // Appends up to kVisit finished jobs above `above`; returns how many. The rows of a statement that was aborted half way are dropped.
 base::Result<std::size_t> ResultLog::visit(base::JobId above, std::vector<Finished>& found) {
-  const std::lock_guard lock(reading_);
+  const std::lock_guard lock(reading_mutex_);
+  if (auto ready = prepare_reading(); !ready) return ready.error();
   const std::size_t before = found.size();
-  io::Statement& s = statements_.visit;
+  io::Statement& s = reading_.visit;
   for (int tries = 1;; ++tries) {
     s.bind(1, integer(above)).bind(2, kVisit);
     for (;;) {

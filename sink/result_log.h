@@ -2,9 +2,11 @@
 // Owned by the sink's shell, which is its only writer and holds sink.lock before opening it. Rows of one batch are collected and committed together;
 // what depends on them (confirms, REQUEUE, emission) waits for commit(). RESULTS_DB.md describes the tables. It decides nothing: the core does.
 //
-// Threads: all functions belong to the sink's loop, except row() and finished_between(), which the emission thread may call at any time.
+// Threads: all functions belong to the sink's loop, except row() and finished_between(), which the emission thread may call at any time: they read what is
+// committed, through a connection of their own where the file system allows a second one.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -155,7 +157,12 @@ class ResultLog {
     bool is_empty() const { return !run && !policy && !emitted && !joblog && !ended; }
   };
   struct Statements {
-    io::Statement begin, commit, finish, end_attempt, uncount, remove, free_outputs, set_mark, row, visit;
+    io::Statement begin, commit, finish, end_attempt, uncount, remove, free_outputs, set_mark;
+  };
+  struct Reading {  // one thread at a time
+    io::Database database;  // of its own, or none: the statements are of database_
+    io::Statement row, visit;
+    bool is_ready = false;
   };
 
   ResultLog() = default;
@@ -165,15 +172,26 @@ class ResultLog {
   base::Status write_batch();
   base::Status write_step(const Step& step);
   base::Status write_finish(const Row& row, std::uint64_t seq);
+  void bind_origin(const Row& row);
+  void bind_rare(std::size_t index, int parameter, const std::string& text);
   base::Status write_other(const Other& other);
   base::Status write_marks();
   base::Status set_mark(std::string_view key, std::int64_t value);
+  base::Status prepare_reading();  // REQUIRES: reading_mutex_ is held
   base::Result<std::optional<Row>> read_row(base::JobId job);
   base::Result<std::size_t> visit(base::JobId above, std::vector<Finished>& found);
 
   io::Database database_;  // before the statements, which must be gone when it closes
   Statements statements_;
   Recovered recovered_;
+
+  struct Bound {  // to the statement `finish`, which keeps it
+    base::WorkerId worker;
+    std::array<char, 32> worker_text{};
+    std::string host;
+    std::array<bool, 3> has_rare{};
+  };
+  Bound bound_;
 
   std::vector<Step> steps_;
   std::vector<Row> finished_;
@@ -187,7 +205,10 @@ class ResultLog {
   std::vector<Row> committed_;
   std::uint64_t first_committed_seq_ = 1;
 
-  std::mutex reading_;  // guards the statements `row` and `visit`
+  std::string path_;
+  bool is_exclusive_ = false;
+  std::mutex reading_mutex_;  // guards reading_
+  Reading reading_;
 };
 
 }  // namespace sink

@@ -15,8 +15,7 @@ using base::Outcome;
 // What a slot's thread and the runner share.
 struct CallRunner::Slot {
   struct Running {
-    base::Attempt attempt;
-    base::Duration limit;
+    const Item* item = nullptr;  // the thread's, until it has returned
     base::TimePoint since;
     base::WallTime started_at;
   };
@@ -42,16 +41,18 @@ constexpr std::uint64_t kLongCall_us = 1000;  // not worth a wait for others
 template <typename Running>
 wire::Result result_of(const Running& running) {
   wire::Result result;
-  result.attempt = running.attempt;
+  result.attempt = running.item->attempt;
+  result.command = wire::describe(running.item->call);
   result.started_at = running.started_at;
   result.runtime_us = static_cast<std::uint64_t>((io::now() - running.since).count());
   result.finished_at = running.started_at + static_cast<base::WallTime>(result.runtime_us);
   return result;
 }
 
-wire::Result unstarted(const base::Attempt& attempt, Outcome outcome, std::string reason) {
+wire::Result unstarted(const base::Attempt& attempt, const base::Call& call, Outcome outcome, std::string reason) {
   wire::Result result;
   result.attempt = attempt;
+  result.command = wire::describe(call);
   result.outcome = outcome;
   result.reason = std::move(reason);
   return result;
@@ -81,7 +82,7 @@ void work(const std::shared_ptr<Slot> slot, const std::shared_ptr<const HandlerR
     if (slot->is_closing) break;
     const auto item = std::move(slot->queue.front());
     slot->queue.pop_front();
-    const typename Slot::Running running{item.attempt, item.limit, io::now(), io::wall_now()};
+    const typename Slot::Running running{&item, io::now(), io::wall_now()};
     slot->running = running;
     lock.unlock();
     const auto value = handlers->run(item.call, slot->cancel);
@@ -138,7 +139,7 @@ void CallRunner::start(const base::Attempt& attempt, std::uint32_t slot, base::C
       place->thread = std::thread(work<Slot>, place, handlers_, done_);
     } catch (const std::system_error& error) {
       place.reset();
-      given_back_.push_back({unstarted(attempt, Outcome::Returned, std::string("no thread for the call: ") + error.what()), true});
+      given_back_.push_back({unstarted(attempt, call, Outcome::Returned, std::string("no thread for the call: ") + error.what()), true});
       return done_->set();
     }
   }
@@ -165,16 +166,20 @@ void CallRunner::kill(const base::Attempt& attempt) {
   for (const auto& slot : slots_) {
     if (!slot) continue;
     const std::lock_guard lock(slot->mutex);
-    if (slot->running && slot->running->attempt == attempt) {
+    if (slot->running && slot->running->item->attempt == attempt) {
       if (slot->stopped) return;
       slot->stopped = Outcome::Cancelled;
       slot->give_up_at = io::now() + grace_;
       next_deadline_ = std::min(next_deadline_, slot->give_up_at);
       return slot->cancel.cancel();
     }
-    if (std::erase_if(slot->queue, is_it) + std::erase_if(slot->collected, is_it) == 0) continue;
-    given_back_.push_back({unstarted(attempt, Outcome::Cancelled, "cancelled before it was started")});
-    return done_->set();
+    for (std::deque<Item>* items : {&slot->queue, &slot->collected}) {
+      const auto item = std::find_if(items->begin(), items->end(), is_it);
+      if (item == items->end()) continue;
+      given_back_.push_back({unstarted(attempt, item->call, Outcome::Cancelled, "cancelled before it was started")});
+      items->erase(item);
+      return done_->set();
+    }
   }
 }
 
@@ -198,8 +203,8 @@ void CallRunner::watch_deadlines(std::vector<Ended>& ended) {
     if (!place) continue;
     const std::shared_ptr<Slot> slot = place;  // its mutex must not go while we hold it
     const std::lock_guard lock(slot->mutex);
-    const bool is_limited = slot->running && slot->running->limit > base::Duration::zero();
-    if (is_limited && !slot->stopped && now >= slot->running->since + slot->running->limit) {
+    const bool is_limited = slot->running && slot->running->item->limit > base::Duration::zero();
+    if (is_limited && !slot->stopped && now >= slot->running->since + slot->running->item->limit) {
       slot->stopped = Outcome::Timeout;
       slot->give_up_at = now + grace_;
       slot->cancel.cancel();
@@ -212,7 +217,7 @@ void CallRunner::watch_deadlines(std::vector<Ended>& ended) {
       continue;
     }
     if (slot->stopped) next_deadline_ = std::min(next_deadline_, slot->give_up_at);
-    else if (is_limited) next_deadline_ = std::min(next_deadline_, slot->running->since + slot->running->limit);
+    else if (is_limited) next_deadline_ = std::min(next_deadline_, slot->running->since + slot->running->item->limit);
     for (const Item& item : slot->queue) {  // they begin at any moment
       if (item.limit > base::Duration::zero()) next_deadline_ = std::min(next_deadline_, now + item.limit);
     }
@@ -223,7 +228,7 @@ void CallRunner::watch_deadlines(std::vector<Ended>& ended) {
 // REQUIRES: the slot's mutex is held, and a call runs and was stopped.
 void CallRunner::give_up(Slot& slot, std::vector<Ended>& ended) {
   for (std::deque<Item>* items : {&slot.queue, &slot.collected}) {
-    for (const Item& item : *items) ended.push_back({unstarted(item.attempt, Outcome::Returned, "the call before it would not end")});
+    for (const Item& item : *items) ended.push_back({unstarted(item.attempt, item.call, Outcome::Returned, "the call before it would not end")});
     items->clear();
   }
   wire::Result result = result_of(*slot.running);

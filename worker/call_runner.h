@@ -34,7 +34,7 @@ class CallRunner {
   void kill(const base::Attempt& attempt);
   int fd() const { return done_->fd(); }  // readable when there is something to collect
   base::TimePoint next_deadline() const { return next_deadline_; }  // when to collect() in any case
-  void collect(std::vector<Ended>& ended);
+  void collect(std::vector<Ended>& ended);  // with `command`
 
  private:
   struct Item {

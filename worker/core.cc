@@ -194,7 +194,7 @@ void Core::on_event(wire::Free&& message) {
 
 void Core::send_outputs() {
   parts_.clear();
-  outputs_.take_unsent(state_seq_ + 1, parts_);
+  outputs_.take_unsent(state_seq_ + 1, config_.output_window, parts_);
   for (const OutputStore::Part& part : parts_) effects_->push_back(SendOutput{part.attempt, part.stream, part.offset});
 }
 
@@ -331,12 +331,18 @@ void Core::on_event(Turn&&) {
   }
   send_outputs();  // ahead of the results that rest on them
   if (!to_send_.empty()) {
-    for (const Attempt& attempt : to_send_) {
-      if (const auto it = unconfirmed_.find(attempt); it != unconfirmed_.end()) it->second.next_state = state_seq_ + 1;
-    }
     std::erase_if(to_send_, [this](const Attempt& attempt) { return !unconfirmed_.contains(attempt); });
-    announced_limit_ = limit_;
-    effects_->push_back(SendResults{session_, generation_, limit_, std::exchange(to_send_, {})});
+    std::vector<Attempt> waiting;  // for the rest of their outputs to go ahead
+    if (outputs_.held_bytes() > 0) {
+      std::copy_if(to_send_.begin(), to_send_.end(), std::back_inserter(waiting), [this](const Attempt& attempt) { return outputs_.has_unsent(attempt); });
+      std::erase_if(to_send_, [this](const Attempt& attempt) { return outputs_.has_unsent(attempt); });
+    }
+    if (!to_send_.empty()) {
+      for (const Attempt& attempt : to_send_) unconfirmed_.at(attempt).next_state = state_seq_ + 1;
+      announced_limit_ = limit_;
+      effects_->push_back(SendResults{session_, generation_, limit_, std::exchange(to_send_, {})});
+    }
+    to_send_ = std::move(waiting);
   }
   if (state_due_ || limit_ > announced_limit_ || now_ >= next_heartbeat_) send_state();
 }

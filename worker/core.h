@@ -3,9 +3,11 @@
 #pragma once
 
 #include <deque>
-#include <map>
+#include <memory>
+#include <memory_resource>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "base/backoff.h"
@@ -41,6 +43,9 @@ class Core {
   void check_invariants() const;
 
   const wire::Result& unconfirmed(const base::Attempt& attempt) const { return unconfirmed_.at(attempt).result; }
+  // The same without a copy, for a moment: to be given back before the next event.
+  wire::Result lend(const base::Attempt& attempt) { return std::move(unconfirmed_.at(attempt).result); }
+  void give_back(wire::Result&& result) { unconfirmed_.at(result.attempt).result = std::move(result); }
   const OutputStore& outputs() const { return outputs_; }
   bool holds(const base::Attempt& attempt) const;
   bool holds_nothing() const { return queue_.empty() && running_.empty() && unconfirmed_.empty(); }
@@ -117,11 +122,13 @@ class Core {
   base::TimePoint measured_since_{};
 
   std::deque<Queued> queue_;
-  std::unordered_map<base::Attempt, std::uint32_t, base::HashAttempt> running_;  // to its slot
+  // Of the two maps below, which change with every job; it does not move when the core does.
+  std::unique_ptr<std::pmr::unsynchronized_pool_resource> nodes_ = std::make_unique<std::pmr::unsynchronized_pool_resource>();
+  std::pmr::unordered_map<base::Attempt, std::uint32_t, base::HashAttempt> running_{nodes_.get()};  // to its slot
   std::vector<Slot> slots_;                                                      // from 1; [0] unused
   std::uint32_t free_slots_ = 0;
   std::uint32_t usable_slots_ = 0;
-  std::map<base::Attempt, Unconfirmed> unconfirmed_;
+  std::pmr::unordered_map<base::Attempt, Unconfirmed, base::HashAttempt> unconfirmed_{nodes_.get()};
   std::size_t unconfirmed_bytes_ = 0;
   std::vector<base::Attempt> to_send_;
   OutputStore outputs_;

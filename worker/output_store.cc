@@ -29,20 +29,27 @@ void OutputStore::append(const Attempt& attempt, OutputStream stream, std::strin
   for (std::size_t at = 0; at < bytes.size(); at += wire::kMaxOutput) to.parts.emplace_back(from + at, bytes.substr(at, wire::kMaxOutput));
 }
 
-void OutputStore::take_unsent(std::uint64_t next_state, std::vector<Part>& parts) {
+void OutputStore::take_unsent(std::uint64_t next_state, std::uint64_t window, std::vector<Part>& parts) {
   for (const Attempt& attempt : std::exchange(unsent_, {})) {
     const auto output = outputs_.find(attempt);
     if (output == outputs_.end()) continue;
     for (std::size_t i = 0; i < output->second.size(); ++i) {
       Stream& stream = output->second[i];
-      if (stream.sent == stream.length) continue;
       for (const auto& [offset, bytes] : stream.parts) {
-        if (offset + bytes.size() > stream.sent) parts.push_back({attempt, static_cast<OutputStream>(i), offset});
+        if (offset + bytes.size() <= stream.sent) continue;
+        if (offset >= stream.stored + window) break;
+        parts.push_back({attempt, static_cast<OutputStream>(i), offset});
+        stream.sent = offset + bytes.size();
+        stream.next_state = next_state;
       }
-      stream.sent = stream.length;
-      stream.next_state = next_state;
     }
+    if (has_unsent(attempt)) unsent_.push_back(attempt);
   }
+}
+
+bool OutputStore::has_unsent(const Attempt& attempt) const {
+  const auto output = outputs_.find(attempt);
+  return output != outputs_.end() && std::any_of(output->second.begin(), output->second.end(), [](const Stream& s) { return s.sent < s.length; });
 }
 
 void OutputStore::note_echo(std::uint64_t state_seq) {

@@ -23,8 +23,10 @@ class OutputStore {
   };
 
   void append(const base::Attempt& attempt, wire::OutputStream stream, std::string&& bytes);
-  // Everything appended since the last call, and what is to be sent again, in the order of each stream. `next_state`: the number of the first STATE behind it.
-  void take_unsent(std::uint64_t next_state, std::vector<Part>& parts);
+  // What is to be sent now: of each stream in its order, and no more than `window` bytes ahead of what is stored. `next_state`: the number of the first STATE
+  // behind it.
+  void take_unsent(std::uint64_t next_state, std::uint64_t window, std::vector<Part>& parts);
+  bool has_unsent(const base::Attempt& attempt) const;
   // The sink has read the STATE of this number: what was sent before it and is not stored was lost, and is unsent.
   void note_echo(std::uint64_t state_seq);
   // The first `length` bytes of the stream are stored. Returns whether that is news.

@@ -141,26 +141,21 @@ void Shell::collect() {
   commands_.collect(outputs_, results_);
   for (OutputRead& output : outputs_) feed(std::move(output));
   for (wire::Result& result : results_) {
-    take_text(result);
+    if (const auto text = texts_.find(result.attempt); text != texts_.end()) {
+      result.command = std::move(text->second);
+      texts_.erase(text);
+    }
     if (result.outcome == base::Outcome::Returned) fail(result.reason);  // no keeper: no command can be run here
     feed(Ended{std::move(result)});
   }
   ended_.clear();
   calls_->collect(ended_);
   for (Ended& call : ended_) {
-    take_text(call.result);
     const std::string reason = call.slot_is_lost ? call.result.reason : "";
     feed(std::move(call));
     if (core_->slots() == 0) fail("no slot is left: " + reason);
   }
   if (failure_ && !std::exchange(is_stopping_, true)) feed(Stop{});
-}
-
-void Shell::take_text(wire::Result& result) {
-  const auto text = texts_.find(result.attempt);
-  if (text == texts_.end()) return;
-  result.command = std::move(text->second);
-  texts_.erase(text);
 }
 
 // This worker is of no use any more: what it holds is for others.
@@ -216,14 +211,15 @@ void Shell::carry_out(SendResults& effect) {
   std::size_t bytes = 0;
   const auto flush = [&] {
     send(message);
+    for (wire::Result& item : items) core_->give_back(std::move(item));
     items.clear();
     bytes = 0;
   };
   for (const base::Attempt& attempt : effect.attempts) {
-    const wire::Result& result = core_->unconfirmed(attempt);
+    wire::Result result = core_->lend(attempt);
     const std::size_t size = result.out.size() + result.err.size() + result.command.size();
     if (!items.empty() && (bytes + size > wire::kBatchBytes || items.size() >= wire::kBatchItems)) flush();
-    items.push_back(result);
+    items.push_back(std::move(result));
     bytes += size;
   }
   if (!items.empty()) flush();
@@ -238,9 +234,9 @@ void Shell::carry_out(Grant& effect) { commands_.grant(effect.attempt, effect.st
 void Shell::carry_out(Start& effect) {
   auto spec = wire::decode_spec(effect.spec);
   if (!spec) return fail_unstarted(effect, "the job cannot be read: " + spec.error().message);
+  if (auto* call = std::get_if<base::Call>(&spec->work)) return calls_->start(effect.attempt, effect.slot, std::move(*call), spec->time_limit);
   texts_[effect.attempt] = wire::describe(*spec);
-  if (auto* call = std::get_if<base::Call>(&spec->work)) calls_->start(effect.attempt, effect.slot, std::move(*call), spec->time_limit);
-  else commands_.start(effect.attempt, effect.slot, std::get<base::Command>(spec->work), spec->time_limit);
+  commands_.start(effect.attempt, effect.slot, std::get<base::Command>(spec->work), spec->time_limit);
 }
 
 void Shell::fail_unstarted(const Start& effect, const std::string& reason) {

@@ -40,7 +40,6 @@ class Shell {
   void reopen_session();
   void receive();
   void collect();
-  void take_text(wire::Result& result);
   void fail(std::string reason);
   void feed(Event&& event);
   void carry_out(Effects& effects);
@@ -74,7 +73,7 @@ class Shell {
   base::RunId run_;  // zero until a lane has told it
   Effects effects_;
   std::vector<Event> events_;  // that an effect led to
-  std::unordered_map<base::Attempt, std::string, base::HashAttempt> texts_;  // of the jobs that run
+  std::unordered_map<base::Attempt, std::string, base::HashAttempt> texts_;  // of the commands that run
   std::vector<wire::Result> results_;
   std::vector<Ended> ended_;  // calls
   std::vector<OutputRead> outputs_;

@@ -167,7 +167,7 @@ Database& Database::operator=(Database&& other) noexcept {
 Database::~Database() { sqlite3_close_v2(db_); }
 
 base::Status Database::connect(const std::string& path, int flags) {
-  const int code = sqlite3_open_v2(path.c_str(), &db_, flags | SQLITE_OPEN_FULLMUTEX, nullptr);
+  const int code = sqlite3_open_v2(path.c_str(), &db_, flags, nullptr);
   if (code != SQLITE_OK) {
     if (db_ == nullptr) return Error{Error::Kind::Io, path + ": out of memory"};
     return error_of(db_, code, path);
@@ -209,7 +209,7 @@ base::Status Database::create_schema(int version, const char* schema) {
 base::Result<Database> Database::open(const std::string& path, int version, const char* schema, Durability durability, bool exclusive) {
   if (auto made = make_private(path); !made) return made.error();
   Database database;
-  if (auto opened = database.connect(path, SQLITE_OPEN_READWRITE); !opened) return opened.error();
+  if (auto opened = database.connect(path, SQLITE_OPEN_READWRITE | (exclusive ? SQLITE_OPEN_FULLMUTEX : SQLITE_OPEN_NOMUTEX)); !opened) return opened.error();
   // Before the first access to the file, or SQLite would use shared memory, which a network file system does not have.
   if (exclusive)
     if (auto set = database.execute("PRAGMA locking_mode=EXCLUSIVE"); !set) return set.error();
@@ -247,7 +247,7 @@ base::Result<Database> Database::open_read_only(const std::string& path, int ver
   struct stat status {};
   if (::stat(path.c_str(), &status) != 0) return system_error(path, "cannot open", errno);
   Database database;
-  if (auto opened = database.connect(path, SQLITE_OPEN_READONLY); !opened) return opened.error();
+  if (auto opened = database.connect(path, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX); !opened) return opened.error();
   auto found = database.query_integer("PRAGMA user_version");
   if (!found) return found.error();
   if (*found == 0) {

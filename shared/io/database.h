@@ -46,9 +46,9 @@ class Database {
  public:
   // Opens or creates `path` (mode 0600) in WAL mode. `schema` creates the tables of version `version` (PRAGMA user_version) when the file is new;
   // a file of another version is refused with Conflict. `exclusive`: locking_mode=EXCLUSIVE, for network filesystems.
-  // The connection may be used by several threads at once (SQLite's serialized mode).
+  // The connection may be used by several threads at once only if it is exclusive: then no other can be had. Else each thread has its own, which is faster.
   static base::Result<Database> open(const std::string& path, int version, const char* schema, Durability durability, bool exclusive);
-  // An existing file, for reading only; NotFound if there is none.
+  // An existing file, for reading only, by one thread at a time; NotFound if there is none.
   static base::Result<Database> open_read_only(const std::string& path, int version);
   Database() = default;
   Database(Database&&) noexcept;

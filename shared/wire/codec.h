@@ -36,6 +36,7 @@ base::Result<base::JobSpec> decode_spec(std::string_view bytes);
 
 // The text of a job in logs: the shell line, the quoted words, or handler and arguments.
 std::string describe(const base::JobSpec& spec);
+std::string describe(const base::Call& call);
 
 // One msgpack string holding `bytes` (raw, any bytes), for the arguments of a call; and a value printed: a str or bin as its bytes, anything else as one line of JSON.
 std::string pack_bytes(std::string_view bytes);

@@ -57,7 +57,10 @@ std::string describe(const base::JobSpec& spec) {
   if (const auto* command = std::get_if<Command>(&spec.work)) {
     return command->argv.empty() ? command->line : base::shell_join(command->argv);
   }
-  const auto& call = std::get<Call>(spec.work);
+  return describe(std::get<Call>(spec.work));
+}
+
+std::string describe(const base::Call& call) {
   const auto value = print_value(call.arguments);
   std::string text = call.handler + " " + (value ? *value : "(unreadable arguments)");
   if (text.size() > kMaxString) text.resize(kMaxString);  // escapes can make the print longer than any frame takes

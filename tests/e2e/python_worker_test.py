@@ -38,6 +38,8 @@ def echo(line):
 
 @worker.handler("large")
 def large(line):
+    if "wait" in line:
+        say("start", 0, 0)
     while "wait" in line and not os.path.exists("gate"):
         time.sleep(0.02)
     size = int(line.split()[0])
@@ -200,7 +202,7 @@ class LargeOutputs(PythonTest):
     def test_kill_of_the_sink_in_the_middle_of_one(self):
         """In the middle: without the ventilator the worker hears no FREE, and sends no more than the window."""
         ring = self.large_ring([*self.SIZES[:2], f"{self.SIZES[2]} wait"])
-        wait_until(is_finished(ring.run, 2), "the other jobs")
+        wait_until(lambda: is_finished(ring.run, 2)() and (self.path / "journal").exists(), "the third, and the end of the others")
         ring.ventilator.send(signal.SIGSTOP)
         (self.path / "gate").touch()
         part = lambda: next((file for file in ring.run.glob("outputs/3.*.out") if file.stat().st_size == 1 << 20), None)  # noqa: E731
@@ -356,6 +358,24 @@ class Leaving(PythonTest):
         worker.wait(TERMINATED)
         self.assertEqual(query(ring.run, "SELECT DISTINCT outcome FROM attempts"), [("cancelled",)])
         ring.stop()
+
+    def test_a_call_that_ended_just_before_the_signal_has_ended(self):
+        journal = self.journal()
+        _, go = self.gate()
+        ring = self.ring("work", ["1 wait"])
+        wait_until(lambda: journal.running() == {1}, "the job")
+        worker = ring.workers.pop()
+        worker.send(signal.SIGSTOP)
+        go()
+        wait_until(lambda: not journal.running(), "the end of the job")
+        worker.send(signal.SIGTERM)
+        worker.send(signal.SIGCONT)  # it finds both at once
+        self.assertIn(worker.wait(), (0, TERMINATED))  # 0: that was all of the run
+        if not is_finished(ring.run, 1)():  # it had told its journal, and not yet the worker
+            ring.start_worker()
+        ring.wait()
+        self.assert_all_ok(ring.run, 1)
+        self.assertEqual(worker.err.count("Traceback"), 0)
 
     def test_without_a_head_in_time(self):
         worker = PythonRing(self).start_worker("--head-timeout", "1500ms")

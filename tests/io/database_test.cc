@@ -256,9 +256,9 @@ TEST_CASE("rollback without a transaction has no effect", "[database]") {
   CHECK(database->rollback());
 }
 
-TEST_CASE("a database may be used by two threads at once", "[database]") {
+TEST_CASE("an exclusive database may be used by two threads at once", "[database]") {
   test::TemporaryDirectory directory;
-  auto database = open_at(directory / "a.db");
+  auto database = open_at(directory / "a.db", 1, Durability::Process, true);
   int failed = 0;
   std::thread other([&] {
     for (int i = 0; i < 100; ++i) failed += insert(*database, "x") ? 0 : 1;

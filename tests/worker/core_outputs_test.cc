@@ -131,14 +131,19 @@ TEST_CASE("a result with a large output in it, as a call's, is cut into parts", 
   w.given_head();
   w.given_running(kFirst);
   auto ended = w.ended(kFirst);
-  ended.result.out.assign(wire::kMaxOutput + 10, 'x');
+  const std::size_t size = w.config.output_window + 10;
+  ended.result.out.assign(size, 'x');
   w.on(ended);
   w.turn();
-  CHECK(w.take<SendOutput>().offset == 0);
-  CHECK(w.take<SendOutput>().offset == wire::kMaxOutput);
+  for (std::size_t offset = 0; offset < w.config.output_window; offset += wire::kMaxOutput) CHECK(w.take<SendOutput>().offset == offset);
+  w.forget_states();
+  CHECK(w.none());  // no more than a window goes ahead of what is stored, and the result waits
+  w.on(free_of(w, OutputStream::Out, wire::kMaxOutput));
+  w.turn();
+  CHECK(w.take<SendOutput>().offset == w.config.output_window);
   w.take<SendResults>();
   CHECK(w.core.unconfirmed(kFirst).out.empty());
-  CHECK(w.core.unconfirmed(kFirst).out_bytes == wire::kMaxOutput + 10);
+  CHECK(w.core.unconfirmed(kFirst).out_bytes == size);
 }
 
 TEST_CASE("with as much output held as may be nothing more is started or asked for, until it is stored", "[worker]") {
