@@ -2,7 +2,7 @@
 import socket
 import unittest
 
-from support import EndToEnd, Ring, USAGE, wait_until
+from support import EndToEnd, Ring, SLOWNESS, USAGE, wait_until
 
 
 def has_ipv6():
@@ -74,7 +74,7 @@ class Transports(EndToEnd):
 class Refusals(EndToEnd):
     def refuse(self, name, *words, said):
         program = self.start(name, *words, stdin=["a"])
-        program.wait(USAGE, 5)
+        program.wait(USAGE, 5 * SLOWNESS)
         self.assertIn(said, program.err)
         self.assertEqual(program.err.count("\n"), 1, program.err)
         self.assertFalse((self.path / "r").exists(), "nothing is begun")

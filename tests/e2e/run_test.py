@@ -3,7 +3,7 @@ import os
 import time
 import unittest
 
-from support import EndToEnd, INPUT_CUT, READER_LEFT, Ring, USAGE, query
+from support import EndToEnd, INPUT_CUT, READER_LEFT, Ring, SLOWNESS, USAGE, query
 
 
 class Inputs(EndToEnd):
@@ -159,7 +159,7 @@ class Outputs(EndToEnd):
             begun = time.monotonic()
             self.run_to_end("run", "true", ":::", "x")
             return time.monotonic() - begun
-        self.assertLess(min(seconds() for _ in range(5)), 0.8)
+        self.assertLess(min(seconds() for _ in range(5)), 0.8 * SLOWNESS)
 
     def test_no_progress_line_on_a_pipe(self):
         self.assertEqual(self.run_to_end("run", "sleep", ":::", "1.2").err, "")

@@ -4,7 +4,7 @@ import signal
 import time
 import unittest
 
-from support import EndToEnd, INTERRUPTED, Ring, TERMINATED, finished, is_finished, processes_with, query, wait_until
+from support import EndToEnd, INTERRUPTED, Ring, SLOWNESS, TERMINATED, finished, is_finished, processes_with, query, wait_until
 
 
 class SignalsToRun(EndToEnd):
@@ -44,7 +44,7 @@ class SignalsToRun(EndToEnd):
         wait_until((self.path / "termed").exists, "the first signal to work")
         begun = time.monotonic()
         program.stop(signal.SIGTERM, TERMINATED)
-        self.assertLess(time.monotonic() - begun, 5)
+        self.assertLess(time.monotonic() - begun, 5 * SLOWNESS)
         self.assertEqual(processes_with(self.mark), [])
 
     def test_while_its_input_is_read(self):

@@ -3,7 +3,7 @@ import resource
 import signal
 import unittest
 
-from support import EndToEnd, STORAGE, finished
+from support import EndToEnd, SLOWNESS, STORAGE, finished
 
 
 class Storage(EndToEnd):
@@ -27,7 +27,7 @@ class Storage(EndToEnd):
     def test_a_run_directory_that_cannot_be_written_ends_the_run_and_it_can_be_resumed(self):
         words = ["run", "-j2", "--run-dir", "r", "head -c 30000 /dev/zero #"]
         program = self.start("pushmill", *words, stdin=range(100), preexec=self.limited)
-        program.wait(STORAGE, 8)
+        program.wait(STORAGE, 8 * SLOWNESS)
         self.assertIn("results.db", program.err)
         done = len(finished(self.path / "r"))
         self.assertGreater(done, 3)

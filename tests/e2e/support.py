@@ -10,6 +10,7 @@ import ctypes
 import os
 import pathlib
 import random
+import re
 import shutil
 import signal
 import sqlite3
@@ -22,7 +23,11 @@ import uuid
 BIN = pathlib.Path(os.environ["PUSHMILL_BIN"])
 LIBC = ctypes.CDLL(None)
 MARK = "PUSHMILL_TEST_MARK"
-PATIENCE = 40  # seconds; only a failing test waits so long, and less than the budget of its suite
+SLOWNESS = int(os.environ.get("PUSHMILL_TIME_FACTOR", 1))  # how many times longer than usual the programs may take
+PATIENCE = 40 * SLOWNESS  # seconds; only a failing test waits so long, and less than the budget of its suite
+
+# What a sanitizer says when it found something. It also changes the exit status, but not of a program that a test kills, nor of the keeper.
+SANITIZER_REPORT = re.compile(r"(WARNING|ERROR): \w+Sanitizer|: runtime error: ")
 
 # Exit statuses, as shared/cli/exit_status.h has them.
 MANY_FAILED, USAGE, STORAGE, INPUT_CUT, HEAD_NOT_FOUND, IN_USE, INTERRUPTED, READER_LEFT, TERMINATED = 101, 102, 103, 104, 105, 106, 130, 141, 143
@@ -194,6 +199,7 @@ class EndToEnd(unittest.TestCase):
         self.programs, self.has_failed = [], False
         self.env = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LC_ALL": "C.UTF-8", "SHELL": "/bin/sh", "HOME": str(self.path / "home"),
                     "XDG_RUNTIME_DIR": str(self.path), "PUSHMILL_STATE": str(self.state), MARK: self.mark.partition("=")[2]}
+        self.env |= {name: value for name, value in os.environ.items() if name.endswith("SAN_OPTIONS")}
         (self.path / "home").mkdir()
         if "PUSHMILL_E2E_TIMES" in os.environ:
             begun = time.monotonic()
@@ -212,8 +218,10 @@ class EndToEnd(unittest.TestCase):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         aborted = [program for program in self.programs if program.process.returncode in (-signal.SIGABRT, -signal.SIGSEGV, -signal.SIGBUS)]
-        shown = "\n".join(f"--- {program.name} {program.pid}:\n{program.err}" for program in aborted)
+        reported = [program for program in self.programs if SANITIZER_REPORT.search(program.err)]
+        shown = "\n".join(f"--- {program.name} {program.pid}:\n{program.err}" for program in {*aborted, *reported})
         shutil.rmtree(self.path, ignore_errors=True)
+        self.assertEqual([program.name for program in reported], [], shown)
         if self.has_failed:
             return  # it says enough
         self.assertEqual(running, [], f"still running at the end of the test (PUSHMILL_E2E_SEED={self.seed})")

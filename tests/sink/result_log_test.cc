@@ -356,7 +356,7 @@ TEST_CASE("outputs are read by another thread while commits succeed and are roll
   commit(*log);
   std::atomic<bool> done{false};
   std::string wrong;
-  std::uint64_t reads = 0;
+  std::atomic<std::uint64_t> reads{0};
   std::thread reader([&] {
     while (!done && wrong.empty()) {
       const base::JobId job = 1 + reads++ * 7 % 2000;
