@@ -14,7 +14,7 @@ namespace worker {
 namespace {
 
 constexpr std::size_t kReadChunk = 64u << 10;
-enum Kind : std::uint8_t { kHello = 1, kStart = 2, kKill = 3, kEnded = 4 };
+enum Kind : std::uint8_t { kHello = 1, kStart = 2, kKill = 3, kEnded = 4, kLaunched = 5 };
 
 // Writes one frame: the length is filled in when it is complete.
 class Writer {
@@ -119,7 +119,7 @@ void append_frame(std::string& out, const KeeperHello& hello) {
 }
 
 void append_frame(std::string& out, std::uint32_t seat, std::uint32_t slot, const base::Attempt& attempt, base::Duration limit,
-                  const base::Command& command) {
+                  const base::Command& command, const StreamPaths& streams) {
   Writer w(out, kStart);
   w.number(seat);
   w.number(slot);
@@ -131,6 +131,7 @@ void append_frame(std::string& out, std::uint32_t seat, std::uint32_t slot, cons
   w.text(command.stdin_bytes);
   w.text(command.directory);
   w.texts(command.environment);
+  for (const std::string* path : {&streams.in, &streams.out, &streams.err}) w.text(*path);
 }
 
 void append_frame(std::string& out, const KeeperKill& kill) {
@@ -166,6 +167,7 @@ std::optional<ToKeeper> parse_to_keeper(std::string_view frame) {
       r.text(start.command.stdin_bytes);
       r.text(start.command.directory);
       r.texts(start.command.environment);
+      for (std::string* path : {&start.streams.in, &start.streams.out, &start.streams.err}) r.text(*path);
       if (start.seat >= kSeats) return std::nullopt;
       break;
     }
@@ -197,7 +199,25 @@ void append_frame(std::string& out, std::uint32_t seat, const wire::Result& resu
   w.text(result.reason);
 }
 
-std::optional<KeeperEnded> parse_from_keeper(std::string_view frame) {
+void append_frame(std::string& out, const KeeperLaunched& launched) {
+  Writer w(out, kLaunched);
+  w.number(launched.seat);
+}
+
+namespace {
+
+std::optional<FromKeeper> parse_launched(std::string_view fields) {
+  Reader r(fields);
+  KeeperLaunched launched;
+  r.number(launched.seat);
+  if (!r.whole() || launched.seat >= kSeats) return std::nullopt;
+  return launched;
+}
+
+}  // namespace
+
+std::optional<FromKeeper> parse_from_keeper(std::string_view frame) {
+  if (!frame.empty() && frame[0] == kLaunched) return parse_launched(frame.substr(1));
   if (frame.empty() || frame[0] != kEnded) return std::nullopt;
   Reader r(frame.substr(1));
   KeeperEnded ended;
