@@ -14,7 +14,7 @@
 namespace worker {
 
 namespace {
-enum Tag : io::Reactor::Tag { kLane, kStop, kQuit, kCommands, kCalls };
+enum Tag : io::Reactor::Tag { kLane, kStop, kQuit, kCommands, kCalls, kCoprocesses };
 constexpr int kOutbox = 65536;  // frames; what finds no room is sent again after the next echoed STATE
 constexpr int kFramesPerTurn = 256;
 constexpr base::Duration kLinger{500'000};
@@ -127,6 +127,9 @@ void Shell::collect() {
   results_.clear();
   calls_->collect(results_);
   commands_.collect(results_);
+  if (coprocesses_) coprocesses_->collect(results_, remarks_);
+  for (const std::string& remark : remarks_) log_.warning(remark);
+  remarks_.clear();
   for (wire::Result& result : results_) {
     if (const auto text = texts_.find(result.attempt); text != texts_.end()) {
       result.command = std::move(text->second);
@@ -205,7 +208,18 @@ void Shell::carry_out(Start& effect) {
   if (!spec) return fail_unstarted(effect, "the job cannot be read: " + spec.error().message);
   texts_[effect.attempt] = wire::describe(*spec);
   if (auto* call = std::get_if<base::Call>(&spec->work)) calls_->start(effect.attempt, effect.slot, std::move(*call));
+  else if (auto* record = std::get_if<base::Record>(&spec->work)) start_record(effect, std::move(*record), spec->time_limit);
   else commands_.start(effect.attempt, effect.slot, std::get<base::Command>(spec->work), spec->time_limit);
+}
+
+void Shell::start_record(const Start& effect, base::Record&& record, base::Duration limit) {
+  if (!coprocesses_) {
+    auto made = CoprocessRunner::create({.keeper = config_.keeper}, config_.slots);
+    if (!made) return fail_unstarted(effect, made.error().message);
+    coprocesses_ = std::move(*made);
+    reactor_.watch(coprocesses_->fd(), POLLIN, kCoprocesses);
+  }
+  coprocesses_->start(effect.attempt, effect.slot, std::move(record), limit);
 }
 
 void Shell::fail_unstarted(const Start& effect, const std::string& reason) {
@@ -218,7 +232,10 @@ void Shell::fail_unstarted(const Start& effect, const std::string& reason) {
   events_.push_back(Ended{std::move(result)});
 }
 
-void Shell::carry_out(Kill& effect) { commands_.kill(effect.attempt); }
+void Shell::carry_out(Kill& effect) {
+  commands_.kill(effect.attempt);
+  if (coprocesses_) coprocesses_->kill(effect.attempt);
+}
 
 void Shell::carry_out(Exit& effect) { why_ = effect.why; }
 

@@ -12,6 +12,7 @@
 #include "io/reactor.h"
 #include "io/socket.h"
 #include "worker/call_runner.h"
+#include "worker/coprocess_runner.h"
 #include "worker/core.h"
 #include "worker/keeper_runner.h"
 
@@ -47,6 +48,7 @@ class Shell {
   void carry_out(SendResults& effect);
   void carry_out(SendBye& effect);
   void carry_out(Start& effect);
+  void start_record(const Start& effect, base::Record&& record, base::Duration limit);
   void carry_out(Kill& effect);
   void carry_out(Exit& effect);
   void send(const wire::ToSink& message);
@@ -60,6 +62,7 @@ class Shell {
   const HandlerRegistry& handlers_;
   KeeperRunner commands_;
   std::unique_ptr<CallRunner> calls_;
+  std::unique_ptr<CoprocessRunner> coprocesses_;  // none before the first record
 
   base::WorkerId id_;
   std::string host_;
@@ -72,6 +75,7 @@ class Shell {
   std::vector<Event> events_;  // that an effect led to
   std::unordered_map<base::Attempt, std::string, base::HashAttempt> texts_;  // of the jobs that run
   std::vector<wire::Result> results_;
+  std::vector<std::string> remarks_;
   io::Frame received_;
   cli::DroppedFrames dropped_{log_};
   std::string frame_;
