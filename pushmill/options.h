@@ -13,6 +13,8 @@ struct RunOptions {
   std::uint32_t slots = 0;  // 0: as many as the surroundings allow
   bool keep_order = false;
   std::string input_file, run_directory, joblog, call;
+  std::optional<std::string> coprocess;
+  std::optional<base::Framing> framing;
   bool keep_run = false;
   base::Duration timeout{0};
   std::uint32_t retries = 1;
