@@ -32,6 +32,13 @@ TEST_CASE("for shorter jobs it is slots + ceil(slots * refill time / job time)",
   CHECK(learned(8, 1ms, 10ms).jobs(0us) == 9);
 }
 
+TEST_CASE("of very short jobs a millisecond of work for each slot is ahead, however quick a refill is", "[window]") {
+  CHECK(learned(2, 100us, 50us).jobs(0us) == 42);
+  CHECK(learned(2, 100us, 100us).jobs(0us) == 22);
+  CHECK(learned(2, 100us, 101us).jobs(0us) == 4);
+  CHECK(learned(2, 2ms, 50us).jobs(0us) == 82);
+}
+
 TEST_CASE("it never exceeds 4096 jobs, nor 8 MiB of them, and never falls below the slots", "[window]") {
   CHECK(learned(64, 1s, 1us).jobs(0us) == wire::kMaxWindow);
   Window large = learned(2, 1s, 1us);
