@@ -24,7 +24,7 @@ namespace {
 
 constexpr std::size_t kScratch = 64u << 10;
 constexpr std::size_t kLargeInput = 1u << 20;    // is not kept room for
-constexpr base::Duration kBatch{1000};          // of giving and taking before the caller has its turn
+constexpr base::Duration kBatch{4000};          // of giving and taking before the caller has its turn
 constexpr base::Duration kTakesLeave{1'000'000};  // between a child's last word and its end
 constexpr std::uint64_t kKeeperEvent = ~std::uint64_t{0};
 constexpr std::uint64_t kTimerEvent = kKeeperEvent - 1;

@@ -41,7 +41,7 @@ class CoprocessRunner {
   void kill(const base::Attempt& attempt);
   int fd() const { return epoll_.get(); }  // readable when there is something to collect
   // Adds what is finished to `results`, and to `remarks` what the user should hear and no job can tell. While short records wait for their turn it goes on giving
-  // them for about a millisecond.
+  // them for a few milliseconds.
   void collect(std::vector<wire::Result>& results, std::vector<std::string>& remarks);
 
  private:

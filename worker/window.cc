@@ -11,7 +11,7 @@ namespace {
 constexpr double kWeight = 0.2;             // of a new observation
 constexpr double kLongJob = 20;             // refill times: a job so long needs nothing ahead
 constexpr double kShortJob_us = 100;        // handing one job to a slot costs about as much
-constexpr double kBatch_us = 1000;          // of work handed over at once
+constexpr double kBatch_us = 4000;          // of work handed over at once
 constexpr base::Duration kPatience{100'000};  // at least: a job in a queue that moves is not worth moving
 
 double blend(double old, double now) { return old == 0 ? now : old + kWeight * (now - old); }
