@@ -114,14 +114,15 @@ void CoprocessRunner::take_events(int timeout_ms) {
   const int count = epoll_wait(epoll_.get(), events_.data(), static_cast<int>(events_.size()), timeout_ms);
   bool has_keeper_news = false, has_timer = false;
   for (int i = 0; i < count; ++i) {
-    const std::uint64_t about = events_[static_cast<std::size_t>(i)].data.u64;
+    const epoll_event& event = events_[static_cast<std::size_t>(i)];
+    const std::uint64_t about = event.data.u64;
     has_keeper_news |= about == kKeeperEvent;
     has_timer |= about == kTimerEvent;
     if (about == kKeeperEvent || about == kTimerEvent) continue;
     Slot& slot = slots_[about >> 2 & 0xffff];
     if (slot.phase == Phase::None || slot.phase == Phase::Ending || slot.child != about >> 18) continue;
     if ((about & 3) == kErr) on_errors(slot);
-    else if ((about & 3) == kIn) write_what_fits(slot);
+    else if ((about & 3) == kIn) (event.events & EPOLLERR) != 0 ? on_input_closed(slot) : write_what_fits(slot);
     else on_output(slot);
   }
   if (has_keeper_news) take_keeper();
@@ -150,12 +151,12 @@ void CoprocessRunner::watch_keeper() {
   if (fd >= 0) epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event);
 }
 
-void CoprocessRunner::watch(Slot& slot, Stream stream, std::uint32_t events) {
+void CoprocessRunner::watch(Slot& slot, Stream stream, std::uint32_t events, int operation) {
   epoll_event event{};
   event.events = events;
   event.data.u64 = stream_event(slot.child, slot.number - 1, stream);
   const io::UniqueFd& fd = stream == kIn ? slot.in : stream == kOut ? slot.out : slot.err;
-  epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd.get(), &event);
+  epoll_ctl(epoll_.get(), operation, fd.get(), &event);
 }
 
 void CoprocessRunner::unwatch(const io::UniqueFd& fd) {
@@ -180,7 +181,8 @@ void CoprocessRunner::on_deadlines() {
   for (Slot& slot : slots_) {
     if (slot.deadline <= now) {
       if (slot.phase == Phase::Leaving && !slot.has_record) become_ending(slot);
-      else if (slot.phase == Phase::Leaving) end_with(slot, Outcome::Failed, "the coprocess closed its output before it answered");
+      else if (slot.phase == Phase::Leaving)
+        end_with(slot, Outcome::Failed, std::string("the coprocess closed its ") + (slot.out ? "input before it had the record" : "output before it answered"));
       else end_with(slot, Outcome::Timeout, {});
     }
     next = std::min(next, slot.deadline);
@@ -196,6 +198,7 @@ void CoprocessRunner::advance(Slot& slot) {
     if (slot.phase == Phase::Leaving || slot.phase == Phase::Ending) return;  // until the keeper has told its end
     Item& next = slot.queue.front();
     if (slot.phase != Phase::None && slot.program != next.program && *slot.program != *next.program) return become_leaving(slot, config_.leave);
+    if (slot.phase != Phase::None && slot.is_deaf) return become_leaving(slot, config_.leave);
     if (slot.phase != Phase::None && has_surplus(slot)) return;
     Item item = std::move(next);
     slot.queue.pop_front();
@@ -243,8 +246,10 @@ bool CoprocessRunner::become_starting(Slot& slot) {
   slot.phase = Phase::Starting;
   slot.child = ++children_;
   slot.answered = 0;
-  watch(slot, kOut, EPOLLIN);
-  watch(slot, kErr, EPOLLIN);
+  slot.awaits_room = slot.is_deaf = false;
+  watch(slot, kIn, 0, EPOLL_CTL_ADD);  // tells also when nobody can read it any more
+  watch(slot, kOut, EPOLLIN, EPOLL_CTL_ADD);
+  watch(slot, kErr, EPOLLIN, EPOLL_CTL_ADD);
   // No attempt of a run has epoch 0: the keeper sees that this is not one job's.
   keeper_.start_with_streams({slot.number, 0, slot.child}, slot.number, slot.program->command,
                              {path_of(slot.child_ends[0]), path_of(slot.child_ends[1]), path_of(slot.child_ends[2])});
@@ -267,7 +272,7 @@ void CoprocessRunner::become_leaving(Slot& slot, base::Duration patience) {
 }
 
 void CoprocessRunner::close_input(Slot& slot) {
-  if (std::exchange(slot.awaits_room, false)) unwatch(slot.in);
+  unwatch(slot.in);
   slot.in.reset();
 }
 
@@ -353,18 +358,25 @@ bool CoprocessRunner::has_read_of_record(const Slot& slot) const {
 // ---- its streams
 
 void CoprocessRunner::write_what_fits(Slot& slot) {
-  bool has_reader = true;
-  while (has_reader && slot.in && slot.sent < slot.unsent.size()) {
+  while (slot.in && !slot.is_deaf && slot.sent < slot.unsent.size()) {
     const ssize_t n = write(slot.in.get(), slot.unsent.data() + slot.sent, slot.unsent.size() - slot.sent);
     if (n > 0) slot.sent += static_cast<std::size_t>(n);
     else if (errno == EAGAIN) break;
-    else if (errno != EINTR) has_reader = false;  // its end, or its answer, will come
+    else if (errno != EINTR) return on_input_closed(slot);
   }
-  const bool awaits_room = has_reader && slot.in && slot.sent < slot.unsent.size();
+  const bool awaits_room = slot.in && !slot.is_deaf && slot.sent < slot.unsent.size();
   if (awaits_room == slot.awaits_room) return;
   slot.awaits_room = awaits_room;
-  if (awaits_room) watch(slot, kIn, EPOLLOUT);
-  else unwatch(slot.in);
+  watch(slot, kIn, awaits_room ? std::uint32_t{EPOLLOUT} : 0, EPOLL_CTL_MOD);
+}
+
+// Nobody can read what is written to the child.
+void CoprocessRunner::on_input_closed(Slot& slot) {
+  unwatch(slot.in);
+  slot.is_deaf = true;
+  const bool has_all = slot.has_record && slot.sent == slot.unsent.size() && bytes_in(slot.in.get()) == 0;
+  // It may still answer what it has read. Otherwise it is most likely ending, and the keeper will tell how.
+  if (!has_all && (slot.phase == Phase::Starting || slot.phase == Phase::Up)) become_leaving(slot, kTakesLeave);
 }
 
 void CoprocessRunner::on_errors(Slot& slot) {
@@ -383,7 +395,7 @@ void CoprocessRunner::on_output(Slot& slot) {
   if (n == 0) return on_output_closed(slot);
   slot.said.append(scratch_.get(), static_cast<std::size_t>(n));
   if (slot.has_record && !slot.has_verdict) on_answer(slot);
-  else if (slot.phase == Phase::Leaving) slot.said.clear();  // parting words
+  else if (slot.phase == Phase::Leaving && !slot.has_record) slot.said.clear();  // parting words
   else if (!slot.has_record) has_surplus(slot);
 }
 
@@ -413,6 +425,7 @@ void CoprocessRunner::on_answer(Slot& slot) {
   slot.searched = 0;
   ++slot.answered;
   finish(slot, std::move(result));
+  if (slot.phase == Phase::Leaving) become_leaving(slot, config_.leave);
   advance(slot);
 }
 

@@ -68,7 +68,8 @@ class CoprocessRunner {
     std::shared_ptr<const Program> program;
     io::UniqueFd in, out, err;  // our ends
     io::UniqueFd child_ends[3];  // until the child has opened them
-    bool awaits_room = false;   // `in` is watched
+    bool awaits_room = false;   // `in` is full
+    bool is_deaf = false;       // and nobody can read it any more
     std::uint64_t answered = 0;
     std::string unsent;         // bytes for its stdin, from `sent` on
     std::size_t sent = 0;
@@ -102,6 +103,7 @@ class CoprocessRunner {
   void on_errors(Slot& slot);
   void on_answer(Slot& slot);
   void on_output_closed(Slot& slot);
+  void on_input_closed(Slot& slot);
   void on_launched(const base::Attempt& child);
   void on_child_end(wire::Result&& ended);
   void on_deadlines();
@@ -114,7 +116,7 @@ class CoprocessRunner {
   void take_events(int timeout_ms);
   void take_keeper();
   void watch_keeper();
-  void watch(Slot& slot, Stream stream, std::uint32_t events);
+  void watch(Slot& slot, Stream stream, std::uint32_t events, int operation);
   void unwatch(const io::UniqueFd& fd);
   void arm(base::TimePoint at);
   bool is_batch_going() const { return waiting_ > 0 && !has_idled_; }

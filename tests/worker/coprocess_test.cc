@@ -309,6 +309,22 @@ TEST_CASE("a child that closes its output and stays is ended", "[coprocess]") {
   CHECK(c.run("cat", "a").out == "a\n");
 }
 
+TEST_CASE("a child that closes its input may answer what it has, and another one takes the next record", "[coprocess]") {
+  Coprocesses c;
+  const std::string seconds = unique_seconds();
+  const std::string program = "read -r line; exec <&-; sleep 0.05; echo $line; sleep " + seconds;
+  for (const char* input : {"x", "y"}) CHECK(c.run(program, input).out == std::string(input) + "\n");
+  CHECK(c.run("cat", "z").out == "z\n");
+  CHECK(processes_with("sleep" + std::string(1, '\0') + seconds).empty());
+}
+
+TEST_CASE("a child that does not read all of its record and stays is ended", "[coprocess]") {
+  Coprocesses c;
+  const auto result = c.run("exec <&-; sleep 1000", "x");
+  CHECK(result.outcome == Outcome::Failed);
+  CHECK(result.reason == "the coprocess closed its input before it had the record");
+}
+
 TEST_CASE("a killed attempt is cancelled, whether its turn had come or not", "[coprocess]") {
   Coprocesses c;
   const std::string seconds = unique_seconds();
