@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
@@ -26,6 +27,7 @@ constexpr std::size_t kScratch = 64u << 10;
 constexpr std::size_t kLargeInput = 1u << 20;    // is not kept room for
 constexpr base::Duration kBatch{4000};          // of giving and taking before the caller has its turn
 constexpr base::Duration kTakesLeave{1'000'000};  // between a child's last word and its end
+constexpr std::size_t kFilesOfSlot = 6, kOthersFiles = 256;
 constexpr std::uint64_t kKeeperEvent = ~std::uint64_t{0};
 constexpr std::uint64_t kTimerEvent = kKeeperEvent - 1;
 
@@ -36,6 +38,13 @@ static_assert(wire::kMaxWindow < 1u << 16);
 std::size_t bytes_in(int pipe) {
   int bytes = 0;
   return pipe >= 0 && ioctl(pipe, FIONREAD, &bytes) == 0 ? static_cast<std::size_t>(bytes) : 0;
+}
+
+void allow_files(std::size_t count) {
+  rlimit files{};
+  if (getrlimit(RLIMIT_NOFILE, &files) != 0 || files.rlim_cur >= count) return;
+  files.rlim_cur = std::min<rlim_t>(count, files.rlim_max);
+  setrlimit(RLIMIT_NOFILE, &files);
 }
 
 std::string path_of(const io::UniqueFd& fd) { return "/proc/" + std::to_string(getpid()) + "/fd/" + std::to_string(fd.get()); }
@@ -56,6 +65,7 @@ CoprocessRunner::CoprocessRunner(Config config, io::UniqueFd epoll, io::UniqueFd
     : config_(std::move(config)), keeper_(config_.keeper), epoll_(std::move(epoll)), timer_(std::move(timer)), slots_(slots),
       scratch_(std::make_unique_for_overwrite<char[]>(kScratch)), events_(std::min<std::size_t>(3 * slots + 2, 256)) {
   for (std::uint32_t i = 0; i < slots; ++i) slots_[i].number = i + 1;
+  allow_files(kOthersFiles + kFilesOfSlot * slots);  // after the keeper has noted what commands are to have
 }
 
 CoprocessRunner::~CoprocessRunner() {

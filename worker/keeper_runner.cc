@@ -59,6 +59,7 @@ CallerSignals CallerSignals::of_this_process() {
 KeeperRunner::KeeperRunner(Config config) : config_(std::move(config)), timer_fd_(timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK)) {
   CHECK_INVARIANT(timer_fd_ >= 0);
   prctl(PR_SET_CHILD_SUBREAPER, 1);
+  getrlimit(RLIMIT_NOFILE, &open_files_);
 }
 
 KeeperRunner::~KeeperRunner() {
@@ -208,6 +209,7 @@ bool KeeperRunner::spawn_keeper(int socket, std::string& why_not) {
     return false;
   }
   keeper_pid_ = pid;
+  prlimit(pid, RLIMIT_NOFILE, &open_files_, nullptr);  // before its hello, when it looks what commands get
   return true;
 }
 

@@ -3,6 +3,7 @@
 // It makes this process a subreaper, so that what a killed keeper leaves comes to us, and it reaps nothing but its own keeper and those processes.
 #pragma once
 
+#include <sys/resource.h>
 #include <sys/types.h>
 
 #include <csignal>
@@ -85,6 +86,7 @@ class KeeperRunner : public ProcessRunner {
   void arm_timer(base::TimePoint at);
 
   Config config_;
+  rlimit open_files_{};  // that commands are to have, whatever this process allows itself later
   int timer_fd_ = -1;
   pid_t keeper_pid_ = 0;
   std::string token_;

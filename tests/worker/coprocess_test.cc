@@ -103,6 +103,19 @@ TEST_CASE("a child finds its slot in its environment, and no job", "[coprocess]"
   CHECK(out.find("PARALLEL_SEQ=") == std::string::npos);
 }
 
+TEST_CASE("many slots find descriptors enough, and children have the limit that was", "[coprocess]") {
+  rlimit before{};
+  getrlimit(RLIMIT_NOFILE, &before);
+  const rlimit low{64, before.rlim_max};
+  REQUIRE(setrlimit(RLIMIT_NOFILE, &low) == 0);
+  {
+    Coprocesses c(40);
+    for (std::uint32_t slot = 1; slot <= 40; ++slot) c.start("while read -r line; do ulimit -n; done", "x", Framing::Line, 0us, slot);
+    for (const auto& result : c.collect(40)) CHECK(result.out == "64\n");
+  }
+  setrlimit(RLIMIT_NOFILE, &before);
+}
+
 TEST_CASE("lengths carry any bytes, also more than a pipe holds", "[coprocess]") {
   Coprocesses c;
   const std::string bytes("a\nb\0\xff", 5);
