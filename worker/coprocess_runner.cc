@@ -72,7 +72,7 @@ CoprocessRunner::~CoprocessRunner() {
   for (Slot& slot : slots_) {
     waiting_ -= slot.queue.size();
     slot.queue.clear();
-    if (slot.phase == Phase::Up && !slot.has_record) become_leaving(slot, config_.leave);
+    if ((slot.phase == Phase::Starting || slot.phase == Phase::Up) && !slot.has_record) become_leaving(slot, config_.leave);
   }
   const base::TimePoint until = io::now() + config_.leave;
   const auto is_leaving = [](const Slot& slot) { return slot.phase == Phase::Leaving && !slot.has_record; };
