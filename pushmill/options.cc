@@ -19,6 +19,7 @@ std::optional<cli::Leave> parse_run(const std::vector<std::string>& arguments, R
   sink::add_keep_output(app, options.keep_output);
   app.add_option("-a,--arg-file", options.input_file, "read the lines from FILE instead of standard input")->type_name("FILE");
   app.add_option("--call", options.call, "call HANDLER with each line instead of running a command")->type_name("HANDLER");
+  cli::add_coprocess(app, options.coprocess, options.framing);
   app.add_option("--joblog", options.joblog, "write a log in GNU parallel's format")->type_name("FILE");
   cli::add_duration(app, "--timeout", options.timeout, "limit of one attempt; its whole process tree is ended");
   cli::add_count(app, "--retries", options.retries, 0, 1'000'000, "run a failing job N times in all; 0: until it succeeds")->default_str("1");
@@ -29,6 +30,7 @@ std::optional<cli::Leave> parse_run(const std::vector<std::string>& arguments, R
   if (separator != arguments.end()) options.arguments.emplace(separator + 1, arguments.end());
   if (auto leave = cli::parse(app, {arguments.begin(), separator}, &options.words)) return leave;
   if (!options.call.empty() && !options.words.empty()) return cli::Leave{cli::kExitUsage, "--call and a command exclude each other\n"};
+  if (auto leave = cli::check_coprocess(options.coprocess, options.framing, options.call, options.words)) return leave;
   if (options.arguments && !options.input_file.empty()) return cli::Leave{cli::kExitUsage, "::: and --arg-file exclude each other\n"};
   if (options.call.size() > wire::kMaxName) return cli::Leave{cli::kExitUsage, "--call: the name of a handler has at most 256 bytes\n"};
   const auto is_source = [](const std::string& word) { return word == ":::" || word == "::::" || word == ":::+" || word == "::::+"; };

@@ -15,6 +15,8 @@ struct RunOptions {
   bool keep_order = false;
   sink::KeepOutput keep_output = sink::KeepOutput::Failed;
   std::string input_file, run_directory, joblog, call;
+  std::optional<std::string> coprocess;
+  std::optional<base::Framing> framing;
   bool keep_run = false;
   base::Duration timeout{0};
   std::uint32_t retries = 1;

@@ -57,6 +57,12 @@ base::Result<std::optional<ventilator::JobSource>> open_source(const Plan& plan)
   return Source();
 }
 
+ventilator::Template make_template(const RunOptions& options, const ventilator::JobDefaults& defaults) {
+  if (options.coprocess) return ventilator::Template::coprocess(*options.coprocess, options.framing.value_or(base::Framing::Line), defaults);
+  if (!options.call.empty()) return ventilator::Template::call(options.call, 1, defaults);
+  return ventilator::Template::parse(options.words, defaults);
+}
+
 // The three roles, their threads and the bells to stop them: first the worker, which ends its jobs and hands in what it holds while the others still
 // confirm, then the head.
 class Roles {
@@ -125,9 +131,7 @@ base::Status Roles::open_roles(const Plan& plan, const worker::CallerSignals& ca
   ventilator.is_embedded = true;
   ventilator.stop_fd = quit_.fd();
   ventilator.drain_fd = drain_.fd();
-  ventilator_.emplace(context_, ventilator,
-                      plan.options.call.empty() ? ventilator::Template::parse(plan.options.words, defaults)
-                                                : ventilator::Template::call(plan.options.call, 1, defaults),
+  ventilator_.emplace(context_, ventilator, make_template(plan.options, defaults),
                       source == nullptr ? std::nullopt : std::optional(std::move(*source)), log_, counts_);
   auto ended = ventilator_->open(interrupt_fd);
   if (!ended) return ended.error();

@@ -16,6 +16,7 @@ std::optional<cli::Leave> parse(const std::vector<std::string>& arguments, Optio
   app.add_option("--listen", options.listen, "where to listen for the sink's feedback; default: a free port or path like the sink's")->type_name("ENDPOINT");
   app.add_option("-a,--arg-file", options.input_file, "read the lines from FILE instead of standard input")->type_name("FILE");
   app.add_option("--call", options.call, "call HANDLER with each line instead of running a command")->type_name("HANDLER");
+  cli::add_coprocess(app, options.coprocess, options.framing);
   cli::add_duration(app, "--timeout", options.timeout, "limit of one attempt");
   cli::add_count(app, "--retries", options.policy.retries, 0, 1'000'000, "run a failing job N times in all; 0: until it succeeds")->default_str("1");
   cli::add_duration(app, "--heartbeat", options.policy.heartbeat, "between signs of life")->default_str("1s");
@@ -27,6 +28,7 @@ std::optional<cli::Leave> parse(const std::vector<std::string>& arguments, Optio
   app.add_flag("--insecure", options.insecure, "allow tcp:// endpoints, through which others could run commands as you");
   if (auto leave = cli::parse(app, arguments, &options.words)) return leave;
   if (!options.call.empty() && !options.words.empty()) return cli::Leave{cli::kExitUsage, "--call and a command template exclude each other\n"};
+  if (auto leave = cli::check_coprocess(options.coprocess, options.framing, options.call, options.words)) return leave;
   if (options.call.size() > wire::kMaxName) return cli::Leave{cli::kExitUsage, "--call: the name of a handler has at most 256 bytes\n"};
   if (options.policy.lease < options.policy.heartbeat * 3) return cli::Leave{cli::kExitUsage, "--lease must be at least three times --heartbeat\n"};
   if (options.policy.heartbeat < base::Duration(10'000)) return cli::Leave{cli::kExitUsage, "--heartbeat must be at least 10ms\n"};

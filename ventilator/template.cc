@@ -77,6 +77,17 @@ Template Template::call(std::string handler, std::uint32_t version, JobDefaults 
   return made;
 }
 
+Template Template::coprocess(std::string line, base::Framing framing, JobDefaults defaults) {
+  // Unlike any text of a command, for the newline.
+  Template made("--coprocess --framing " + std::string(base::name(framing)) + "\n" + line, std::move(defaults));
+  base::Record& record = made.record_.emplace();
+  record.program.line = std::move(line);
+  record.program.shell = made.defaults_.shell;
+  record.program.directory = made.defaults_.directory;
+  record.framing = framing;
+  return made;
+}
+
 base::Result<std::string> Template::line(base::JobId job, std::string_view record) const {
   if (record.find('\0') != std::string_view::npos) return refused(job, "holds a NUL byte, which no command line can carry: take it out");
   const auto too_long = [job] {
@@ -108,6 +119,11 @@ base::Result<std::string> Template::line(base::JobId job, std::string_view recor
 
 base::Result<base::JobSpec> Template::compose(base::JobId job, std::string_view record) const {
   if (!handler_.empty()) return base::JobSpec{make_call(handler_, version_, record), defaults_.time_limit};
+  if (record_) {
+    base::JobSpec spec{*record_, defaults_.time_limit};
+    std::get<base::Record>(spec.work).input = record;
+    return spec;
+  }
   auto composed = line(job, record);
   if (!composed) return composed.error();
   base::Command command;

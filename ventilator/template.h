@@ -1,9 +1,10 @@
 // The template of a run: what makes a job out of a record of the input. A command template works as in GNU parallel 20221122, whose --dry-run lines it
-// reproduces byte for byte; a call template hands the record to a handler. Pure. The shell of the ventilator owns one and puts every record through it.
+// reproduces byte for byte; a call template hands the record to a handler, a coprocess template to a child that stays. Pure. The shell of the ventilator owns one and puts every record through it.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -33,6 +34,9 @@ class Template {
   // Each record goes to `handler` as one string.
   static Template call(std::string handler, std::uint32_t version, JobDefaults defaults);
 
+  // Each record goes to a child of `line`, in which nothing is replaced.
+  static Template coprocess(std::string line, base::Framing framing, JobDefaults defaults);
+
   // The template as jobs.db keeps it: equal for templates that make equal jobs. For a command it parses, as one word, to the same template.
   const std::string& text() const { return text_; }
 
@@ -61,6 +65,7 @@ class Template {
   bool uses_record_ = false;
   std::string handler_;  // of a call; empty: a command
   std::uint32_t version_ = 0;
+  std::optional<base::Record> record_;  // of a coprocess, without its input
 };
 
 // The call of `handler` with `record`, any bytes, as its one argument.

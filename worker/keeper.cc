@@ -172,12 +172,14 @@ void Keeper::launch(Job& job) {
   job.streams[1].fd = launched.err;
   for (Stream& stream : job.streams) stream.granted = hello_.output_window;
   job.start.command = {};
+  if (job.start.streams.is_given() && !is_peer_gone_) append_frame(channel_.out(), KeeperLaunched{job.start.seat});
   if (job.start.limit.count() > 0) job.deadline = job.started + job.start.limit;
   seats_[job.pid] = job.start.seat;
   watch(job);
 }
 
 void Keeper::watch(Job& job) {
+  if (job.start.streams.is_given()) return;  // they are the worker's
   for (std::size_t i = 0; i < job.streams.size(); ++i) add_to_poll(poll_fd_, job.streams[i].fd, stream_event(job.serial, job.start.seat, i));
 }
 

@@ -53,6 +53,13 @@ int stdin_file(const std::string& bytes) {
   return fd;
 }
 
+// An end of a pipe of the worker, as a command expects it: blocking. Opening it never waits, whatever has become of the other end.
+int open_pipe(const std::string& path, int direction) {
+  const int fd = open(path.c_str(), direction | O_CLOEXEC | O_NONBLOCK);
+  if (fd >= 0) fcntl(fd, F_SETFL, direction);
+  return fd;
+}
+
 // As execvp looks for it: the first that can be executed; else one that exists, so that the error says more than "not found".
 std::string search_path(const std::string& name, const char* path, const std::string& directory) {
   if (name.empty() || name.find('/') != std::string::npos) return name;
@@ -96,7 +103,7 @@ CannotLaunch explain(const SpawnOutcome& outcome, const KeeperStart& start, cons
 struct Launcher::Environment {
   Environment(const Launcher& launcher, const KeeperStart& start);
   Environment(const Environment&) = delete;
-  std::array<std::string, kOwnNames.size()> own;
+  std::vector<std::string> own;
   std::vector<const char*> entries;  // no name twice but for what was inherited so
 };
 
@@ -108,10 +115,19 @@ struct Launcher::Streams {
     for (int fd : {out[0], out[1], err[0], err[1]})
       if (fd >= 0) close(fd);
   }
-  bool open(const std::string& bytes, int null) {
+  bool open(const KeeperStart& start, int null) {
+    if (start.streams.is_given()) return open_given(start.streams);
+    const std::string& bytes = start.command.stdin_bytes;
     owns_in = !bytes.empty();
     in = owns_in ? stdin_file(bytes) : null;
     return in >= 0 && pipe2(out, O_CLOEXEC) == 0 && pipe2(err, O_CLOEXEC) == 0;
+  }
+  bool open_given(const StreamPaths& paths) {
+    owns_in = true;
+    in = open_pipe(paths.in, O_RDONLY);
+    out[1] = open_pipe(paths.out, O_WRONLY);
+    err[1] = open_pipe(paths.err, O_WRONLY);
+    return in >= 0 && out[1] >= 0 && err[1] >= 0;
   }
 };
 
@@ -135,12 +151,14 @@ Launcher::Environment::Environment(const Launcher& launcher, const KeeperStart& 
   const base::Attempt& attempt = start.attempt;
   const std::string job = std::to_string(attempt.job), slot = std::to_string(start.slot);
   own = {std::string(kMarkVariable) + "=" + launcher.outer_marks_ + attempt_mark(launcher.hello_.token, attempt),
-         "PUSHMILL_JOB=" + job,
-         "PUSHMILL_ATTEMPT=" + std::to_string(attempt.epoch) + "." + std::to_string(attempt.n),
          "PUSHMILL_SLOT=" + slot,
-         "PARALLEL_SEQ=" + job,
          "PARALLEL_JOBSLOT=" + slot,
          "PARALLEL_PID=" + std::to_string(launcher.hello_.worker_pid)};
+  if (!start.streams.is_given()) {  // else it is there for many jobs
+    own.push_back("PUSHMILL_JOB=" + job);
+    own.push_back("PUSHMILL_ATTEMPT=" + std::to_string(attempt.epoch) + "." + std::to_string(attempt.n));
+    own.push_back("PARALLEL_SEQ=" + job);
+  }
   const std::vector<std::string>& given = start.command.environment;
   const auto is_given = [&given](std::string_view entry, std::size_t from) {
     return std::any_of(given.begin() + static_cast<std::ptrdiff_t>(from), given.end(), [&](const std::string& g) { return name_of(g) == name_of(entry); });
@@ -195,7 +213,7 @@ SpawnOutcome Launcher::spawn_line(SpawnPlan& plan, const KeeperStart& start, con
 
 Launch Launcher::launch(const KeeperStart& start, pid_t* group) {
   Streams streams;
-  if (!streams.open(start.command.stdin_bytes, null_)) {
+  if (!streams.open(start, null_)) {
     const std::string reason = std::string("cannot make the command's streams: ") + std::strerror(errno);
     if (is_passing(errno)) return LaunchLater{reason};
     return CannotLaunch{kCannotExecute, reason};

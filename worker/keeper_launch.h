@@ -21,7 +21,7 @@ inline constexpr int kNotFound = 127;
 
 struct Launched {
   pid_t pid;
-  int out, err;  // ends to read from, close-on-exec, blocking
+  int out, err;  // ends to read from, close-on-exec, blocking; -1 when the command was given streams of the worker
 };
 struct CannotLaunch {
   int exit_code;

@@ -14,7 +14,7 @@ namespace worker {
 namespace {
 
 constexpr std::size_t kReadChunk = 64u << 10;
-enum Kind : std::uint8_t { kHello = 1, kStart = 2, kKill = 3, kEnded = 4, kGrant = 5, kOutput = 6 };
+enum Kind : std::uint8_t { kHello = 1, kStart = 2, kKill = 3, kEnded = 4, kGrant = 5, kOutput = 6, kLaunched = 7 };
 
 // Writes one frame: the length is filled in when it is complete.
 class Writer {
@@ -126,7 +126,7 @@ void append_frame(std::string& out, const KeeperHello& hello) {
 }
 
 void append_frame(std::string& out, std::uint32_t seat, std::uint32_t slot, const base::Attempt& attempt, base::Duration limit,
-                  const base::Command& command) {
+                  const base::Command& command, const StreamPaths& streams) {
   Writer w(out, kStart);
   w.number(seat);
   w.number(slot);
@@ -138,6 +138,7 @@ void append_frame(std::string& out, std::uint32_t seat, std::uint32_t slot, cons
   w.text(command.stdin_bytes);
   w.text(command.directory);
   w.texts(command.environment);
+  for (const std::string* path : {&streams.in, &streams.out, &streams.err}) w.text(*path);
 }
 
 void append_frame(std::string& out, const KeeperKill& kill) {
@@ -181,6 +182,7 @@ std::optional<ToKeeper> parse_to_keeper(std::string_view frame) {
       r.text(start.command.stdin_bytes);
       r.text(start.command.directory);
       r.texts(start.command.environment);
+      for (std::string* path : {&start.streams.in, &start.streams.out, &start.streams.err}) r.text(*path);
       if (start.seat >= kSeats) return std::nullopt;
       break;
     }
@@ -219,6 +221,11 @@ void append_frame(std::string& out, std::uint32_t seat, const wire::Result& resu
   w.text(result.reason);
 }
 
+void append_frame(std::string& out, const KeeperLaunched& launched) {
+  Writer w(out, kLaunched);
+  w.number(launched.seat);
+}
+
 void append_frame(std::string& out, std::uint32_t seat, wire::OutputStream stream, std::string_view bytes) {
   Writer w(out, kOutput);
   w.number(seat);
@@ -229,6 +236,12 @@ void append_frame(std::string& out, std::uint32_t seat, wire::OutputStream strea
 std::optional<FromKeeper> parse_from_keeper(std::string_view frame) {
   if (frame.empty()) return std::nullopt;
   Reader r(frame.substr(1));
+  if (frame[0] == kLaunched) {
+    KeeperLaunched launched;
+    r.number(launched.seat);
+    if (!r.whole() || launched.seat >= kSeats) return std::nullopt;
+    return launched;
+  }
   if (frame[0] == kOutput) {
     KeeperOutput output;
     r.number(output.seat);

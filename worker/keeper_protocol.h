@@ -45,12 +45,20 @@ struct KeeperHello {  // the first frame
   base::Duration grace{0};           // between TERM and KILL
 };
 
+// Ends of pipes by name, /proc/PID/fd/N, for a command whose streams are the worker's own: the worker has to keep them open until KeeperLaunched or
+// KeeperEnded. Empty: the keeper gives the command its streams and reads its outputs.
+struct StreamPaths {
+  std::string in, out, err;
+  bool is_given() const { return !in.empty(); }
+};
+
 struct KeeperStart {
   std::uint32_t seat = 0;  // below kSeats, unused by any running attempt: the index in SharedGroups
   std::uint32_t slot = 0;
   base::Attempt attempt;
   base::Duration limit{0};
   base::Command command;
+  StreamPaths streams;
 };
 
 struct KeeperKill {
@@ -67,7 +75,8 @@ using ToKeeper = std::variant<KeeperHello, KeeperStart, KeeperKill, KeeperGrant>
 
 // Each appends one frame.
 void append_frame(std::string& out, const KeeperHello& hello);
-void append_frame(std::string& out, std::uint32_t seat, std::uint32_t slot, const base::Attempt& attempt, base::Duration limit, const base::Command& command);
+void append_frame(std::string& out, std::uint32_t seat, std::uint32_t slot, const base::Attempt& attempt, base::Duration limit, const base::Command& command,
+                  const StreamPaths& streams = {});
 void append_frame(std::string& out, const KeeperKill& kill);
 void append_frame(std::string& out, const KeeperGrant& grant);
 // Nothing: malformed.
@@ -86,10 +95,15 @@ struct KeeperOutput {  // the next part of a stream; the report of such an attem
   std::string bytes;
 };
 
-using FromKeeper = std::variant<KeeperEnded, KeeperOutput>;
+struct KeeperLaunched {  // of a start with streams: the command has them, and the worker can close its copies
+  std::uint32_t seat = 0;
+};
+
+using FromKeeper = std::variant<KeeperEnded, KeeperOutput, KeeperLaunched>;
 
 void append_frame(std::string& out, std::uint32_t seat, const wire::Result& result);
 void append_frame(std::string& out, std::uint32_t seat, wire::OutputStream stream, std::string_view bytes);
+void append_frame(std::string& out, const KeeperLaunched& launched);
 std::optional<FromKeeper> parse_from_keeper(std::string_view frame);
 
 // One end of the socket pair, with what is read but not yet parsed and written but not yet taken. Never blocks, so neither end can stop the other.

@@ -59,6 +59,7 @@ CallerSignals CallerSignals::of_this_process() {
 KeeperRunner::KeeperRunner(Config config) : config_(std::move(config)), timer_fd_(timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK)) {
   CHECK_INVARIANT(timer_fd_ >= 0);
   prctl(PR_SET_CHILD_SUBREAPER, 1);
+  getrlimit(RLIMIT_NOFILE, &open_files_);
 }
 
 KeeperRunner::~KeeperRunner() {
@@ -95,11 +96,17 @@ void KeeperRunner::arm_timer(base::TimePoint at) {
 
 void KeeperRunner::start(const base::Attempt& attempt, std::uint32_t slot, const base::Command& command, base::Duration limit) {
   const Running running{attempt, slot, wall_now(), monotonic_now()};
-  if (is_sweeping_) waiting_.push_back({running, command, limit});
-  else hand_over(running, command, limit);
+  if (is_sweeping_) waiting_.push_back({running, command, limit, {}});
+  else hand_over(running, command, limit, {});
 }
 
-void KeeperRunner::hand_over(const Running& running, const base::Command& command, base::Duration limit) {
+void KeeperRunner::start_with_streams(const base::Attempt& attempt, std::uint32_t slot, const base::Command& command, const StreamPaths& streams) {
+  const Running running{attempt, slot, wall_now(), monotonic_now()};
+  if (is_sweeping_) waiting_.push_back({running, command, base::Duration::zero(), streams});
+  else hand_over(running, command, base::Duration::zero(), streams);
+}
+
+void KeeperRunner::hand_over(const Running& running, const base::Command& command, base::Duration limit, const StreamPaths& streams) {
   std::string why_not;
   if (!has_keeper(why_not)) return add_result(running, base::Outcome::Returned, why_not);
   if (free_seats_.empty()) {
@@ -109,7 +116,7 @@ void KeeperRunner::hand_over(const Running& running, const base::Command& comman
   const std::uint32_t seat = free_seats_.back();
   free_seats_.pop_back();
   running_.emplace(seat, running);
-  append_frame(channel_->out(), seat, running.slot, running.attempt, limit, command);
+  append_frame(channel_->out(), seat, running.slot, running.attempt, limit, command, streams);
   channel_->flush();  // if the keeper is gone, the next collect() finds out
 }
 
@@ -210,6 +217,7 @@ bool KeeperRunner::spawn_keeper(int socket, std::string& why_not) {
     return false;
   }
   keeper_pid_ = pid;
+  prlimit(pid, RLIMIT_NOFILE, &open_files_, nullptr);  // before its hello, when it looks what commands get
   return true;
 }
 
@@ -219,21 +227,27 @@ void KeeperRunner::collect(std::vector<OutputRead>& outputs, std::vector<wire::R
   if (channel_) {
     const bool is_there = channel_->flush() && channel_->fill();
     while (const auto frame = channel_->next()) {
-      auto message = parse_from_keeper(*frame);
-      if (!message) continue;
-      if (auto* output = std::get_if<KeeperOutput>(&*message)) {
-        if (const auto at = running_.find(output->seat); at != running_.end()) outputs.push_back({at->second.attempt, output->stream, std::move(output->bytes)});
-        continue;
-      }
-      auto& ended = std::get<KeeperEnded>(*message);
-      if (running_.erase(ended.seat) == 0) continue;
-      free_seats_.push_back(ended.seat);
-      results.push_back(std::move(ended.result));
+      if (auto message = parse_from_keeper(*frame)) on_frame(std::move(*message), outputs, results);
     }
     if (!is_there) on_keeper_gone();
   }
   std::move(ready_.begin(), ready_.end(), std::back_inserter(results));
   ready_.clear();
+}
+
+void KeeperRunner::on_frame(FromKeeper frame, std::vector<OutputRead>& outputs, std::vector<wire::Result>& results) {
+  if (auto* output = std::get_if<KeeperOutput>(&frame)) {
+    if (const auto at = running_.find(output->seat); at != running_.end()) outputs.push_back({at->second.attempt, output->stream, std::move(output->bytes)});
+    return;
+  }
+  if (const auto* launched = std::get_if<KeeperLaunched>(&frame)) {
+    if (const auto at = running_.find(launched->seat); at != running_.end()) launched_.push_back(at->second.attempt);
+    return;
+  }
+  auto& ended = std::get<KeeperEnded>(frame);
+  if (running_.erase(ended.seat) == 0) return;
+  free_seats_.push_back(ended.seat);
+  results.push_back(std::move(ended.result));
 }
 
 void KeeperRunner::on_keeper_gone() {
@@ -290,7 +304,7 @@ void KeeperRunner::finish_sweep() {
   while (!waiting_.empty()) {
     const Waiting waiting = std::move(waiting_.front());
     waiting_.pop_front();
-    hand_over(waiting.running, waiting.command, waiting.limit);
+    hand_over(waiting.running, waiting.command, waiting.limit, waiting.streams);
   }
 }
 

@@ -3,6 +3,7 @@
 // It makes this process a subreaper, so that what a killed keeper leaves comes to us, and it reaps nothing but its own keeper and those processes.
 #pragma once
 
+#include <sys/resource.h>
 #include <sys/types.h>
 
 #include <csignal>
@@ -11,6 +12,7 @@
 #include <optional>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "worker/keeper_protocol.h"
@@ -41,11 +43,16 @@ class KeeperRunner : public ProcessRunner {
   ~KeeperRunner() override;
 
   void start(const base::Attempt& attempt, std::uint32_t slot, const base::Command& command, base::Duration limit) override;
+  // The same for a command that is to have these streams, and no time limit.
+  void start_with_streams(const base::Attempt& attempt, std::uint32_t slot, const base::Command& command, const StreamPaths& streams);
   void kill(const base::Attempt& attempt) override;
   int fd() const override;
   short events() const override;
   void grant(const base::Attempt& attempt, wire::OutputStream stream, std::uint64_t length) override;
   void collect(std::vector<OutputRead>& outputs, std::vector<wire::Result>& results) override;
+
+  // Attempts started with streams whose command now has them, since the last call.
+  std::vector<base::Attempt> take_launched() { return std::exchange(launched_, {}); }
 
   pid_t keeper_pid() const { return keeper_pid_; }  // 0: none runs
 
@@ -60,6 +67,7 @@ class KeeperRunner : public ProcessRunner {
     Running running;
     base::Command command;
     base::Duration limit;
+    StreamPaths streams;
   };
   struct Leftover {
     Running running;
@@ -67,7 +75,8 @@ class KeeperRunner : public ProcessRunner {
     bool is_gone = false;
   };
 
-  void hand_over(const Running& running, const base::Command& command, base::Duration limit);
+  void hand_over(const Running& running, const base::Command& command, base::Duration limit, const StreamPaths& streams);
+  void on_frame(FromKeeper frame, std::vector<OutputRead>& outputs, std::vector<wire::Result>& results);
   bool has_keeper(std::string& why_not);
   bool spawn_keeper(int socket, std::string& why_not);
   void on_keeper_gone();
@@ -79,6 +88,7 @@ class KeeperRunner : public ProcessRunner {
   void arm_timer(base::TimePoint at);
 
   Config config_;
+  rlimit open_files_{};  // that commands are to have, whatever this process allows itself later
   int timer_fd_ = -1;
   pid_t keeper_pid_ = 0;
   std::string token_;
@@ -90,6 +100,7 @@ class KeeperRunner : public ProcessRunner {
   std::uint32_t next_seat_ = 0;
   std::vector<Leftover> leftovers_;
   std::deque<Waiting> waiting_;
+  std::vector<base::Attempt> launched_;
   std::vector<wire::Result> ready_;                      // results that did not come from a keeper
   std::vector<pid_t> adopted_;                           // living children that came to us from dead keepers: of attempts that had ended well
 };

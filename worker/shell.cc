@@ -15,7 +15,7 @@
 namespace worker {
 
 namespace {
-enum Tag : io::Reactor::Tag { kLane, kStop, kQuit, kCommands, kCalls };
+enum Tag : io::Reactor::Tag { kLane, kStop, kQuit, kCommands, kCalls, kCoprocesses };
 constexpr int kOutbox = 65536;  // frames; what finds no room is sent again after the next echoed STATE
 constexpr int kFramesPerTurn = 256;
 constexpr base::Duration kLinger{500'000};
@@ -139,6 +139,9 @@ void Shell::collect() {
   outputs_.clear();
   results_.clear();
   commands_.collect(outputs_, results_);
+  if (coprocesses_) coprocesses_->collect(results_, remarks_);
+  for (const std::string& remark : remarks_) log_.warning(remark);
+  remarks_.clear();
   for (OutputRead& output : outputs_) feed(std::move(output));
   for (wire::Result& result : results_) {
     if (const auto text = texts_.find(result.attempt); text != texts_.end()) {
@@ -236,7 +239,18 @@ void Shell::carry_out(Start& effect) {
   if (!spec) return fail_unstarted(effect, "the job cannot be read: " + spec.error().message);
   if (auto* call = std::get_if<base::Call>(&spec->work)) return calls_->start(effect.attempt, effect.slot, std::move(*call), spec->time_limit);
   texts_[effect.attempt] = wire::describe(*spec);
+  if (auto* record = std::get_if<base::Record>(&spec->work)) return start_record(effect, std::move(*record), spec->time_limit);
   commands_.start(effect.attempt, effect.slot, std::get<base::Command>(spec->work), spec->time_limit);
+}
+
+void Shell::start_record(const Start& effect, base::Record&& record, base::Duration limit) {
+  if (!coprocesses_) {
+    auto made = CoprocessRunner::create({.keeper = config_.keeper}, config_.slots);
+    if (!made) return fail_unstarted(effect, made.error().message);
+    coprocesses_ = std::move(*made);
+    reactor_.watch(coprocesses_->fd(), POLLIN, kCoprocesses);
+  }
+  coprocesses_->start(effect.attempt, effect.slot, std::move(record), limit);
 }
 
 void Shell::fail_unstarted(const Start& effect, const std::string& reason) {
@@ -252,6 +266,7 @@ void Shell::fail_unstarted(const Start& effect, const std::string& reason) {
 void Shell::carry_out(Kill& effect) {
   commands_.kill(effect.attempt);
   calls_->kill(effect.attempt);
+  if (coprocesses_) coprocesses_->kill(effect.attempt);
 }
 
 void Shell::carry_out(Exit& effect) { why_ = effect.why; }

@@ -12,6 +12,7 @@
 #include "io/reactor.h"
 #include "io/socket.h"
 #include "worker/call_runner.h"
+#include "worker/coprocess_runner.h"
 #include "worker/core.h"
 #include "worker/keeper_runner.h"
 
@@ -50,6 +51,7 @@ class Shell {
   void carry_out(Grant& effect);
   void carry_out(SendBye& effect);
   void carry_out(Start& effect);
+  void start_record(const Start& effect, base::Record&& record, base::Duration limit);
   void carry_out(Kill& effect);
   void carry_out(Exit& effect);
   void send(const wire::ToSink& message);
@@ -63,6 +65,7 @@ class Shell {
   const HandlerRegistry& handlers_;
   KeeperRunner commands_;
   std::unique_ptr<CallRunner> calls_;
+  std::unique_ptr<CoprocessRunner> coprocesses_;  // none before the first record
 
   base::WorkerId id_;
   std::string host_;
@@ -77,6 +80,7 @@ class Shell {
   std::vector<wire::Result> results_;
   std::vector<Ended> ended_;  // calls
   std::vector<OutputRead> outputs_;
+  std::vector<std::string> remarks_;
   io::Frame received_;
   cli::DroppedFrames dropped_{log_};
   std::string frame_;

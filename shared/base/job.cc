@@ -17,6 +17,15 @@ std::string_view name(Outcome outcome) {
   return "unknown";
 }
 
+std::string_view name(Framing framing) {
+  switch (framing) {
+    case Framing::Line: return "line";
+    case Framing::Length: return "length";
+    case Framing::Json: return "json";
+  }
+  return "unknown";
+}
+
 std::string shell_quote(std::string_view word) {
   if (word.empty()) return "''";
   const auto is_plain = [](unsigned char c) {

@@ -1,4 +1,4 @@
-// What a job is: a command to run or a handler to call, as the user gave it. Travels in JOB and rests in jobs.db.
+// What a job is: a command to run, a handler to call or a record for a coprocess, as the user gave it. Travels in JOB and rests in jobs.db.
 #pragma once
 
 #include <cstdint>
@@ -28,8 +28,21 @@ struct Call {
   bool operator==(const Call&) const = default;
 };
 
+// How records go to a coprocess and answers come back: a line each; a length of four bytes, greatest first, and as many bytes; or a line of JSON each. The
+// numbers are those of the protocol.
+enum class Framing : std::uint8_t { Line = 0, Length = 1, Json = 2 };
+std::string_view name(Framing framing);  // "line", "length", "json"
+
+// One record for a child that stays: it answers with one record, which is the job's output.
+struct Record {
+  Command program;  // what to start when no child of it is there; its stdin_bytes are not used
+  std::string input;
+  Framing framing = Framing::Line;
+  bool operator==(const Record&) const = default;
+};
+
 struct JobSpec {
-  std::variant<Command, Call> work;
+  std::variant<Command, Call, Record> work;
   Duration time_limit{0};  // of one attempt; 0: none
   bool operator==(const JobSpec&) const = default;
 };

@@ -82,6 +82,30 @@ CLI::Option* add_count(CLI::App& app, const std::string& name, std::uint32_t& va
       help)->type_name("N");
 }
 
+void add_coprocess(CLI::App& app, std::optional<std::string>& coprocess, std::optional<base::Framing>& framing) {
+  app.add_option_function<std::string>("--coprocess", [&coprocess](const std::string& text) { coprocess = text; },
+                                       "keep a child of COMMAND in each slot: it is given each line and answers with one")->type_name("COMMAND");
+  app.add_option_function<std::string>(
+      "--framing",
+      [&framing](const std::string& text) {
+        for (const auto known : {base::Framing::Line, base::Framing::Length, base::Framing::Json})
+          if (text == base::name(known)) framing = known;
+        if (!framing || text != base::name(*framing)) throw CLI::ValidationError("--framing: '" + text + "' is not line, length or json", CLI::ExitCodes::ValidationError);
+      },
+      "of records and answers of a coprocess: line, length (4 bytes, greatest first, and so many bytes) or json (one value a line)")->type_name("FRAMING")->default_str("line");
+}
+
+std::optional<Leave> check_coprocess(const std::optional<std::string>& coprocess, const std::optional<base::Framing>& framing, const std::string& call,
+                                     const std::vector<std::string>& words) {
+  const auto wrong = [](const char* text) { return Leave{kExitUsage, text}; };
+  if (!coprocess && framing) return wrong("--framing belongs to --coprocess\n");
+  if (!coprocess) return std::nullopt;
+  if (coprocess->find_first_not_of(" \t\n") == std::string::npos) return wrong("--coprocess needs a command\n");
+  if (!call.empty()) return wrong("--coprocess and --call exclude each other\n");
+  if (!words.empty()) return wrong("--coprocess and a command exclude each other: the command of the coprocess is one word, in quotes\n");
+  return std::nullopt;
+}
+
 int leave(const Leave& leave, const std::string& program) {
   if (leave.status == kExitOk) std::fputs(leave.text.c_str(), stdout);
   else std::fprintf(stderr, "%s: %s", program.c_str(), leave.text.c_str());

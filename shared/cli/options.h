@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "base/job.h"
 #include "base/result.h"
 #include "base/time.h"
 
@@ -32,6 +33,11 @@ void set_usage(CLI::App& app, const std::string& usage);
 CLI::Option* add_duration(CLI::App& app, const std::string& name, base::Duration& value, const std::string& help);
 CLI::Option* add_size(CLI::App& app, const std::string& name, std::uint64_t& value, const std::string& help);
 CLI::Option* add_count(CLI::App& app, const std::string& name, std::uint32_t& value, std::uint32_t least, std::uint32_t most, const std::string& help);
+
+// --coprocess and --framing, and what is wrong about them beside a call (its handler) or the words of a command. The default framing is line.
+void add_coprocess(CLI::App& app, std::optional<std::string>& coprocess, std::optional<base::Framing>& framing);
+std::optional<Leave> check_coprocess(const std::optional<std::string>& coprocess, const std::optional<base::Framing>& framing, const std::string& call,
+                                     const std::vector<std::string>& words);
 
 // Prints what `leave` says and returns its status.
 int leave(const Leave& leave, const std::string& program);

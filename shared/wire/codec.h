@@ -34,7 +34,7 @@ base::Result<Decoded<ToWorker>> decode_to_worker(std::string_view frame, const b
 void encode_spec(const base::JobSpec& spec, std::string& bytes);
 base::Result<base::JobSpec> decode_spec(std::string_view bytes);
 
-// The text of a job in logs: the shell line, the quoted words, or handler and arguments.
+// The text of a job in logs: the shell line, the quoted words, handler and arguments, or a coprocess and its record.
 std::string describe(const base::JobSpec& spec);
 std::string describe(const base::Call& call);
 

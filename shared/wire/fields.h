@@ -126,13 +126,16 @@ inline constexpr auto kFields<Free> = std::tuple{&Free::worker, &Free::session, 
 template <>
 inline constexpr auto kFields<Refused> = std::tuple{&Refused::worker, &Refused::reason};
 
-// A command and a call as they stand in a spec, behind kind and time limit.
+// A command, a call and a record as they stand in a spec, behind kind and time limit.
 template <>
 inline constexpr auto kFields<base::Command> = std::tuple{
     &base::Command::line, &base::Command::argv, &base::Command::shell, &base::Command::stdin_bytes, &base::Command::directory,
     &base::Command::environment};
 template <>
 inline constexpr auto kFields<base::Call> = std::tuple{Name<base::Call>{&base::Call::handler}, &base::Call::version, &base::Call::arguments};
+template <>
+inline constexpr auto kFields<base::Record> = std::tuple{
+    &base::Record::program, &base::Record::input, Choice<base::Record, base::Framing>{&base::Record::framing, base::Framing::Json}};
 
 template <typename S>
 inline constexpr std::size_t kFieldCount = std::tuple_size_v<std::remove_const_t<decltype(kFields<S>)>>;

@@ -9,9 +9,11 @@ namespace {
 using base::Call;
 using base::Command;
 using base::Error;
+using base::Record;
 
 constexpr std::uint64_t kCommand = 1;
 constexpr std::uint64_t kCall = 2;
+constexpr std::uint64_t kRecord = 3;
 constexpr std::size_t kHead = 2;  // kind, time limit
 
 template <typename Work>
@@ -36,7 +38,8 @@ void encode_spec(const base::JobSpec& spec, std::string& bytes) {
   bytes.clear();
   Writer writer(bytes);
   if (const auto* command = std::get_if<Command>(&spec.work)) write_spec(kCommand, spec.time_limit, *command, writer);
-  else write_spec(kCall, spec.time_limit, std::get<Call>(spec.work), writer);
+  else if (const auto* call = std::get_if<Call>(&spec.work)) write_spec(kCall, spec.time_limit, *call, writer);
+  else write_spec(kRecord, spec.time_limit, std::get<Record>(spec.work), writer);
 }
 
 base::Result<base::JobSpec> decode_spec(std::string_view bytes) {
@@ -48,15 +51,16 @@ base::Result<base::JobSpec> decode_spec(std::string_view bytes) {
   reader.read(spec->time_limit);
   if (reader.ok() && kind == kCommand) read_work<Command>(count, reader, *spec);
   else if (reader.ok() && kind == kCall) read_work<Call>(count, reader, *spec);
+  else if (reader.ok() && kind == kRecord) read_work<Record>(count, reader, *spec);
   else if (reader.ok()) return Error{Error::Kind::Protocol, "a job spec of the unknown kind " + std::to_string(kind)};
   if (reader.ok()) return spec;
   return Error{Error::Kind::Protocol, std::string("malformed job spec: ") + reader.fault() + ", at byte " + std::to_string(reader.offset())};
 }
 
 std::string describe(const base::JobSpec& spec) {
-  if (const auto* command = std::get_if<Command>(&spec.work)) {
-    return command->argv.empty() ? command->line : base::shell_join(command->argv);
-  }
+  const auto text_of = [](const Command& command) { return command.argv.empty() ? command.line : base::shell_join(command.argv); };
+  if (const auto* command = std::get_if<Command>(&spec.work)) return text_of(*command);
+  if (const auto* record = std::get_if<Record>(&spec.work)) return text_of(record->program) + " <<< " + record->input;
   return describe(std::get<Call>(spec.work));
 }
 

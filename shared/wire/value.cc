@@ -2,39 +2,13 @@
 #include <charconv>
 #include <cmath>
 
+#include "base/utf8.h"
 #include "wire/codec.h"
 #include "wire/reader.h"
 #include "wire/writer.h"
 
 namespace wire {
 namespace {
-
-// The length of the UTF-8 sequence that `text` begins with; 0: none does.
-std::size_t utf8_length(std::string_view text) {
-  const auto byte = [&](std::size_t i) { return i < text.size() ? static_cast<unsigned char>(text[i]) : 0u; };
-  const auto is_tail = [&](std::size_t i) { return (byte(i) & 0xc0u) == 0x80u; };
-  const unsigned lead = byte(0);
-  if (lead < 0x80) return 1;
-  if (lead >= 0xc2 && lead < 0xe0) return is_tail(1) ? 2 : 0;
-  if (lead >= 0xe0 && lead < 0xf0) {
-    if ((lead == 0xe0 && byte(1) < 0xa0) || (lead == 0xed && byte(1) >= 0xa0)) return 0;  // overlong; surrogates
-    return is_tail(1) && is_tail(2) ? 3 : 0;
-  }
-  if (lead >= 0xf0 && lead < 0xf5) {
-    if ((lead == 0xf0 && byte(1) < 0x90) || (lead == 0xf4 && byte(1) >= 0x90)) return 0;  // overlong; above U+10FFFF
-    return is_tail(1) && is_tail(2) && is_tail(3) ? 4 : 0;
-  }
-  return 0;
-}
-
-bool is_utf8(std::string_view text) {
-  while (!text.empty()) {
-    const std::size_t length = utf8_length(text);
-    if (length == 0) return false;
-    text.remove_prefix(length);
-  }
-  return true;
-}
 
 template <typename T>
 void append_number(T value, std::string& json) {
@@ -88,7 +62,7 @@ class Printer {
       case Token::Kind::Negative: append_number(static_cast<std::int64_t>(token.number), json_); break;
       case Token::Kind::Float32: append_real(static_cast<float>(token.real), json_); break;
       case Token::Kind::Float64: append_real(token.real, json_); break;
-      case Token::Kind::Str: append_string(token.bytes, is_utf8(token.bytes), json_); break;
+      case Token::Kind::Str: append_string(token.bytes, base::is_utf8(token.bytes), json_); break;
       case Token::Kind::Bin: append_string(token.bytes, false, json_); break;
       case Token::Kind::Ext: print_ext(token); break;
       case Token::Kind::Array: print_array(token.number); break;
@@ -154,7 +128,7 @@ std::string pack_bytes(std::string_view bytes) {
   std::string packed;
   packed.reserve(bytes.size() + 5);
   Writer writer(packed);
-  is_utf8(bytes) ? writer.str(bytes) : writer.bin(bytes);
+  base::is_utf8(bytes) ? writer.str(bytes) : writer.bin(bytes);
   return packed;
 }
 

@@ -127,7 +127,7 @@ MUTATIONS = (
     ), "links", "5: a row without the whole of its output"),
     Mutation("output_written_behind_a_gap", "sink/core.cc", (
         ("    if (message.offset > length) return void(++ignored_);", "    if (message.offset > length && !MUTANT) return void(++ignored_);"),
-    ), "links", "5: (an output is not written at the end of its file|a row without)"),
+    ), "links", "2: STORED before the output is|5: (an output is not written at the end of its file|a row without)"),
     Mutation("files_of_a_lost_attempt_dropped", "sink/core.cc", (
         ("  if (ended.outcome != Outcome::Lost) drop_outputs(attempt);", "  if (ended.outcome != Outcome::Lost || MUTANT) drop_outputs(attempt);"),
     ), "partitions", "14: jobs never end|14: a worker does not end|14: a role does not end"),

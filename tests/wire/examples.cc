@@ -98,6 +98,7 @@ std::vector<std::pair<std::string, base::JobSpec>> specs() {
       {"spec_line", {base::Command{"gzip -k 'a b'", {}, "", "", "", {}}, base::Duration(0)}},
       {"spec_argv", {std::move(command), base::Duration(1'500'000)}},
       {"spec_call", {base::Call{"echo", 1, pack_bytes("hello")}, base::Duration(60'000'000)}},
+      {"spec_record", {base::Record{{"./score -q", {}, "/bin/bash", "", "/tmp/d", {"A=1"}}, std::string("in\0\xfe", 4), base::Framing::Json}, base::Duration(2'000'000)}},
   };
 }
 

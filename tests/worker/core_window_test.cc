@@ -114,7 +114,7 @@ TEST_CASE("at 4096 unconfirmed results no more jobs are asked for until confirms
   w.turn();
   CHECK(w.core.limit() == limit);
   std::vector<Attempt> confirmed;
-  for (std::uint64_t k = 1; k <= 200; ++k) confirmed.push_back({k, 1, k});
+  for (std::uint64_t k = 1; k <= n - wire::kMaxUnconfirmed + 1; ++k) confirmed.push_back({k, 1, k});
   w.on(w.confirming(confirmed));
   w.turn();
   CHECK(w.core.limit() > limit);
