@@ -13,6 +13,8 @@ using base::Generation;
 using base::Outcome;
 
 namespace {
+constexpr std::size_t kCompany = 256;  // results that wait for no more
+
 std::size_t size_of(const wire::Result& result) { return result.out.size() + result.err.size() + result.command.size(); }
 }  // namespace
 
@@ -35,7 +37,7 @@ void Core::on(Event&& event, base::TimePoint now, Effects& effects) {
 
 base::TimePoint Core::next_deadline() const {
   if (!has_started_) return base::TimePoint{};
-  base::TimePoint at = next_heartbeat_;
+  base::TimePoint at = std::min(next_heartbeat_, held_until_);
   if (!queue_.empty() && free_slots_ == 0) {
     at = std::min(at, std::max(queue_.front().since, now_ - shortest_busy()) + window_.patience() + base::Duration(1));
   }
@@ -208,6 +210,7 @@ void Core::hold_result(wire::Result&& result) {
   const Attempt attempt = result.attempt;
   unconfirmed_bytes_ += size_of(result);
   unconfirmed_.emplace(attempt, Unconfirmed{std::move(result), 0});
+  if (to_send_.empty()) held_since_ = now_;
   to_send_.push_back(attempt);
 }
 
@@ -314,6 +317,11 @@ bool Core::tend_exit() {
   return has_exited_;
 }
 
+// Results of short jobs wait a little for others while every slot has more to do; the window covers that time.
+bool Core::may_wait() const {
+  return !to_send_.empty() && to_send_.size() < kCompany && free_slots_ == 0 && !queue_.empty() && now_ - held_since_ < kResultsWait && !is_full();
+}
+
 void Core::on_event(Turn&&) {
   if (tend_exit()) return;
   if (is_open_ && now_ - std::max(echoed_at_, session_at_) > session_wait_.current()) {
@@ -324,13 +332,15 @@ void Core::on_event(Turn&&) {
   if (free_slots_ == 0 && !queue_.empty() && now_ - queue_.front().since > window_.patience() && shortest_busy() > window_.patience()) {
     return_queued(0, "all slots stayed busy");
   }
-  raise_limit();
+  const bool is_waiting = may_wait();
+  held_until_ = is_waiting ? held_since_ + kResultsWait : base::kNever;
+  if (!is_waiting) raise_limit();
   if (!is_open_) {
     next_heartbeat_ = now_ + heartbeat_;
     return;
   }
   send_outputs();  // ahead of the results that rest on them
-  if (!to_send_.empty()) {
+  if (!to_send_.empty() && !is_waiting) {
     std::erase_if(to_send_, [this](const Attempt& attempt) { return !unconfirmed_.contains(attempt); });
     std::vector<Attempt> waiting;  // for the rest of their outputs to go ahead
     if (outputs_.held_bytes() > 0) {

@@ -93,6 +93,7 @@ class Core {
   void hold_result(wire::Result&& result);
   void hold_outputs(wire::Result& result);
   void send_outputs();
+  bool may_wait() const;
   bool is_full() const;
   void return_queued(std::size_t keep, const char* reason);
   void start_jobs();
@@ -131,6 +132,8 @@ class Core {
   std::pmr::unordered_map<base::Attempt, Unconfirmed, base::HashAttempt> unconfirmed_{nodes_.get()};
   std::size_t unconfirmed_bytes_ = 0;
   std::vector<base::Attempt> to_send_;
+  base::TimePoint held_since_{};               // the first of them
+  base::TimePoint held_until_ = base::kNever;  // they wait for company
   OutputStore outputs_;
   std::vector<OutputStore::Part> parts_;
   Window window_;

@@ -1,5 +1,5 @@
 # keeper_runner: the worker's side. keeper: the static helper process; it must start in well under a millisecond and needs nothing installed beside it.
-add_library(keeper_runner STATIC keeper_runner.cc keeper_protocol.cc process_tree.cc)
+add_library(keeper_runner STATIC keeper_pool.cc keeper_runner.cc keeper_protocol.cc process_tree.cc)
 target_link_libraries(keeper_runner PRIVATE base)
 
 add_library(keeper_loop STATIC keeper.cc keeper_launch.cc keeper_spawn.cc direct_exec.cc keeper_protocol.cc process_tree.cc)

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "cli/environment.h"
 #include "io/clock.h"
 #include "io/endpoints.h"
 #include "io/entropy.h"
@@ -18,6 +19,7 @@ namespace {
 enum Tag : io::Reactor::Tag { kLane, kStop, kQuit, kCommands, kCalls, kCoprocesses };
 constexpr int kOutbox = 65536;  // frames; what finds no room is sent again after the next echoed STATE
 constexpr int kFramesPerTurn = 256;
+constexpr std::uint32_t kMostKeepers = 16;  // some 40,000 commands a second: the ring is busy with that
 constexpr base::Duration kLinger{500'000};
 constexpr base::Duration kWord{5'000'000};    // between two lines that say what is waited for
 constexpr base::Duration kReopen{1'000'000};  // until sockets that could not be opened are tried again
@@ -35,12 +37,15 @@ KeeperRunner::Config with_window(KeeperRunner::Config config, std::uint32_t slot
 }  // namespace
 
 Shell::Shell(io::Context& context, ShellConfig config, const HandlerRegistry& handlers, const cli::Log& log)
-    : context_(context), config_(std::move(config)), log_(log), handlers_(handlers), commands_(with_window(config_.keeper, config_.slots)), id_(io::new_worker_id()), host_(io::host_name()) {}
+    : context_(context), config_(std::move(config)), log_(log), handlers_(handlers), id_(io::new_worker_id()), host_(io::host_name()) {}
 
 base::Result<Exit::Why> Shell::run() {
   auto calls = CallRunner::create(handlers_, config_.slots);
   if (!calls) return calls.error();
   calls_ = std::move(*calls);
+  auto commands = KeeperPool::create(with_window(config_.keeper, config_.slots), std::min({config_.slots, cli::default_slots(), kMostKeepers}));
+  if (!commands) return commands.error();
+  commands_ = std::move(*commands);
   CoreConfig core;
   core.id = id_;
   core.host = host_;
@@ -53,6 +58,7 @@ base::Result<Exit::Why> Shell::run() {
   if (config_.stop_fd >= 0) reactor_.watch(config_.stop_fd, POLLIN, kStop);
   if (config_.quit_fd >= 0) reactor_.watch(config_.quit_fd, POLLIN, kQuit);
   reactor_.watch(calls_->fd(), POLLIN, kCalls);
+  reactor_.watch(commands_->fd(), POLLIN, kCommands);
   next_word_ = io::now() + core.heartbeat * 3;
 
   feed(Turn{});
@@ -60,7 +66,6 @@ base::Result<Exit::Why> Shell::run() {
     if (auto opened = open_session(); !opened) return opened.error();
   }
   while (!why_) {
-    watch_runner();
     for (io::Reactor::Tag tag : reactor_.wait(std::min({core_->next_deadline(), reopen_at_, calls_->next_deadline()}))) {
       if (tag == kStop) {
         reactor_.unwatch(kStop);
@@ -84,14 +89,6 @@ base::Result<Exit::Why> Shell::run() {
   if (uplink_) uplink_->close(kLinger);
   if (failure_) return *failure_;
   return *why_;
-}
-
-void Shell::watch_runner() {
-  if (runner_fd_ == commands_.fd() && runner_events_ == commands_.events()) return;
-  if (runner_fd_ >= 0) reactor_.unwatch(kCommands);
-  runner_fd_ = commands_.fd();
-  runner_events_ = commands_.events();
-  if (runner_fd_ >= 0) reactor_.watch(runner_fd_, runner_events_, kCommands);
 }
 
 base::Status Shell::open_session() {
@@ -138,7 +135,7 @@ void Shell::receive() {
 void Shell::collect() {
   outputs_.clear();
   results_.clear();
-  commands_.collect(outputs_, results_);
+  commands_->collect(outputs_, results_);
   if (coprocesses_) coprocesses_->collect(results_, remarks_);
   for (const std::string& remark : remarks_) log_.warning(remark);
   remarks_.clear();
@@ -232,7 +229,7 @@ void Shell::carry_out(SendOutput& effect) {
   send(wire::Output{id_, effect.attempt, effect.stream, effect.offset, std::string(core_->outputs().bytes(effect.attempt, effect.stream, effect.offset))});
 }
 
-void Shell::carry_out(Grant& effect) { commands_.grant(effect.attempt, effect.stream, effect.length); }
+void Shell::carry_out(Grant& effect) { commands_->grant(effect.attempt, effect.stream, effect.length); }
 
 void Shell::carry_out(Start& effect) {
   auto spec = wire::decode_spec(effect.spec);
@@ -240,7 +237,7 @@ void Shell::carry_out(Start& effect) {
   if (auto* call = std::get_if<base::Call>(&spec->work)) return calls_->start(effect.attempt, effect.slot, std::move(*call), spec->time_limit);
   texts_[effect.attempt] = wire::describe(*spec);
   if (auto* record = std::get_if<base::Record>(&spec->work)) return start_record(effect, std::move(*record), spec->time_limit);
-  commands_.start(effect.attempt, effect.slot, std::get<base::Command>(spec->work), spec->time_limit);
+  commands_->start(effect.attempt, effect.slot, std::get<base::Command>(spec->work), spec->time_limit);
 }
 
 void Shell::start_record(const Start& effect, base::Record&& record, base::Duration limit) {
@@ -264,7 +261,7 @@ void Shell::fail_unstarted(const Start& effect, const std::string& reason) {
 }
 
 void Shell::carry_out(Kill& effect) {
-  commands_.kill(effect.attempt);
+  commands_->kill(effect.attempt);
   calls_->kill(effect.attempt);
   if (coprocesses_) coprocesses_->kill(effect.attempt);
 }

@@ -14,7 +14,7 @@
 #include "worker/call_runner.h"
 #include "worker/coprocess_runner.h"
 #include "worker/core.h"
-#include "worker/keeper_runner.h"
+#include "worker/keeper_pool.h"
 
 namespace worker {
 
@@ -56,14 +56,13 @@ class Shell {
   void carry_out(Exit& effect);
   void send(const wire::ToSink& message);
   void fail_unstarted(const Start& effect, const std::string& reason);
-  void watch_runner();
   void say_what_is_waited_for();
 
   io::Context& context_;
   ShellConfig config_;
   const cli::Log& log_;
   const HandlerRegistry& handlers_;
-  KeeperRunner commands_;
+  std::unique_ptr<KeeperPool> commands_;
   std::unique_ptr<CallRunner> calls_;
   std::unique_ptr<CoprocessRunner> coprocesses_;  // none before the first record
 
@@ -86,8 +85,6 @@ class Shell {
   std::string frame_;
   base::TimePoint reopen_at_ = base::kNever;
   base::TimePoint next_word_{};
-  int runner_fd_ = -1;
-  short runner_events_ = 0;
   bool is_stopping_ = false;
   std::optional<base::Error> failure_;  // of a runner: nothing can be run here
   std::optional<Exit::Why> why_;

@@ -11,7 +11,7 @@ namespace {
 constexpr double kWeight = 0.2;             // of a new observation
 constexpr double kLongJob = 20;             // refill times: a job so long needs nothing ahead
 constexpr double kShortJob_us = 100;        // handing one job to a slot costs about as much
-constexpr double kBatch_us = 4000;          // of work handed over at once
+constexpr double kBatch_us = static_cast<double>(kResultsWait.count());  // of work handed over at once
 constexpr base::Duration kPatience{100'000};  // at least: a job in a queue that moves is not worth moving
 
 double blend(double old, double now) { return old == 0 ? now : old + kWeight * (now - old); }
@@ -31,9 +31,7 @@ std::uint64_t Window::jobs(base::Duration busy) const {
   const double job = job_us(busy);
   // Until a job has ended nothing is known: that one has just begun does not make it short.
   if (job_us_ == 0 || job >= kLongJob * refill_us_) return slots_;
-  // Of short jobs at least what a slot takes at once: with less than that ahead, asking for them and giving them would cost more than they do.
-  const double ahead_us = job <= kShortJob_us ? std::max(refill_us_, kBatch_us) : refill_us_;
-  double jobs = slots_ + std::ceil(slots_ * ahead_us / job);
+  double jobs = slots_ + std::ceil(slots_ * (refill_us_ + static_cast<double>(kResultsWait.count())) / job);
   if (size_ > 0) jobs = std::min(jobs, std::floor(static_cast<double>(wire::kMaxUnconfirmedBytes) / size_));
   return static_cast<std::uint64_t>(std::clamp(jobs, static_cast<double>(slots_), static_cast<double>(std::max<std::size_t>(slots_, wire::kMaxWindow))));
 }

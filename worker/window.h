@@ -7,6 +7,9 @@
 
 namespace worker {
 
+// While there is more to run, results wait so long for others: handing in and asking for jobs one by one costs more than short jobs do.
+inline constexpr base::Duration kResultsWait{4'000};
+
 class Window {
  public:
   explicit Window(std::uint32_t slots) : slots_(slots) {}

@@ -207,7 +207,7 @@ TEST_CASE("sockets get a short private directory", "[run_directory]") {
     CHECK(test::mode_of(directory / "pushmill") == 0700);
   }
   const auto fallback = "/tmp/pushmill-" + std::to_string(::geteuid());
-  const test::Variable runtime("XDG_RUNTIME_DIR", GENERATE(as<const char*>(), nullptr, "/nonexistent", "relative"));
+  const test::Variable runtime("XDG_RUNTIME_DIR", GENERATE(as<const char*>(), nullptr, "/proc/nonexistent", "relative"));
   CHECK(*io::runtime_directory() == fallback);
   CHECK(test::mode_of(fallback) == 0700);
   const auto deep = directory / std::string(90, 'x');

@@ -66,6 +66,33 @@ TEST_CASE("jobs beyond the slots wait in order and start as slots come free", "[
   w.forget_states();
 }
 
+TEST_CASE("results wait a little for others while every slot is busy and more is queued, and what is asked for waits with them", "[worker]") {
+  WorkerWithQueue w;
+  const Attempt third{63, 1, 63};
+  w.on(w.job({third}));
+  w.turn();
+  w.clear();
+  const auto limit = w.core.limit();
+  w.on(w.ended(kFirst));
+  w.turn();
+  CHECK(w.take<Start>().attempt == kSecond);
+  CHECK(w.none());
+  CHECK(w.core.limit() == limit);
+  CHECK(w.core.next_deadline() == w.now + 4ms);
+  w.now += 3ms;
+  w.turn();
+  CHECK(w.none());
+  w.now += 1ms;
+  w.turn();
+  CHECK(w.take<SendResults>().attempts == std::vector<Attempt>{kFirst});
+  w.clear();
+  w.on(w.ended(kSecond));
+  w.turn();  // the last of the queue starts: nothing to wait for
+  CHECK(w.take<Start>().attempt == third);
+  CHECK(w.take<SendResults>().attempts == std::vector<Attempt>{kSecond});
+  w.forget_states();
+}
+
 TEST_CASE("a job that stays unstarted while all slots are busy is returned, and the running one goes on", "[worker]") {
   WorkerWithQueue w;
   const base::TimePoint deadline = w.core.next_deadline();

@@ -26,17 +26,12 @@ TEST_CASE("when jobs take 20 refill times or more the window is exactly the slot
   CHECK(learned(4, 1ms, 15ms).jobs(0us) > 4);
 }
 
-TEST_CASE("for shorter jobs it is slots + ceil(slots * refill time / job time)", "[window]") {
-  CHECK(learned(4, 10ms, 4ms).jobs(0us) == 14);
-  CHECK(learned(1, 10ms, 3ms).jobs(0us) == 5);
-  CHECK(learned(8, 1ms, 10ms).jobs(0us) == 9);
-}
-
-TEST_CASE("of very short jobs four milliseconds of work for each slot are ahead, however quick a refill is", "[window]") {
-  CHECK(learned(2, 100us, 50us).jobs(0us) == 162);
-  CHECK(learned(2, 100us, 100us).jobs(0us) == 82);
-  CHECK(learned(2, 100us, 101us).jobs(0us) == 4);
-  CHECK(learned(2, 8ms, 50us).jobs(0us) == 322);
+TEST_CASE("for shorter jobs it is slots + ceil(slots * (refill time + 4 ms) / job time): results may wait for so long", "[window]") {
+  CHECK(learned(4, 10ms, 4ms).jobs(0us) == 18);
+  CHECK(learned(1, 10ms, 3ms).jobs(0us) == 6);
+  CHECK(learned(8, 1ms, 10ms).jobs(0us) == 12);
+  CHECK(learned(2, 100us, 50us).jobs(0us) >= 166);
+  CHECK(learned(2, 100us, 50us).jobs(0us) <= 167);
 }
 
 TEST_CASE("it never exceeds 4096 jobs, nor 8 MiB of them, and never falls below the slots", "[window]") {
@@ -50,7 +45,7 @@ TEST_CASE("it never exceeds 4096 jobs, nor 8 MiB of them, and never falls below 
 
 TEST_CASE("a slot that has been busy for long counts as a long job before it ends", "[window]") {
   const Window window = learned(4, 10ms, 1ms);
-  CHECK(window.jobs(0us) == 44);
+  CHECK(window.jobs(0us) == 60);
   CHECK(window.jobs(10s) == 4);
 }
 
@@ -66,7 +61,7 @@ TEST_CASE("a slot takes one job at a time unless they are very short, then its s
 TEST_CASE("a batch counts as so many jobs", "[window]") {
   Window window(1);
   for (int i = 0; i < 100; ++i) window.note_refill(1ms), window.note_slot(10ms, 100);
-  CHECK(window.jobs(0us) == 41);
+  CHECK(window.jobs(0us) == 51);
 }
 
 TEST_CASE("patience is 20 refill times, at least a tenth of a second", "[window]") {
