@@ -1,4 +1,4 @@
-"""3,000 quick jobs through three workers, one of which is killed, as is the sink, in the middle."""
+"""Many quick jobs through three workers while each of the roles is killed."""
 import unittest
 
 from support import EndToEnd, Ring, finished, is_finished, query, wait_until
@@ -30,6 +30,23 @@ class Storm(EndToEnd):
         self.assertLess(len(again), 200)
         outputs = b"".join(program.out for program in self.programs if program.name == "sink")
         self.assertTrue({int(n) for n in outputs.split()} == set(range(JOBS)))
+
+    def test_a_hundred_thousand_calls(self):
+        calls = 100_000
+        ring = Ring(self, "tcp")
+        ring.start("--call", "echo", records=range(calls), workers=3)
+        victims = self.random.sample(["worker", "ventilator", "sink"], 3)
+        for victim, moment in zip(victims, sorted(self.random.sample(range(5_000, 80_000), 3))):
+            wait_until(lambda: query(ring.run, "SELECT count(*) FROM results")[:1] >= [(moment,)], f"{moment} results")
+            if victim == "worker":
+                ring.kill_worker(self.random.randrange(3))
+            else:
+                getattr(ring, victim).kill()
+                getattr(ring, f"start_{victim}")()
+        ring.wait()
+        self.assert_all_ok(ring.run, calls)
+        outputs = b"".join(program.out for program in self.programs if program.name == "sink")
+        self.assertTrue({int(n) for n in outputs.split()} == set(range(calls)))
 
 
 if __name__ == "__main__":
