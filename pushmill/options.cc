@@ -31,6 +31,8 @@ std::optional<cli::Leave> parse_run(const std::vector<std::string>& arguments, R
   if (auto leave = cli::parse(app, {arguments.begin(), separator}, &options.words)) return leave;
   if (!options.call.empty() && !options.words.empty()) return cli::Leave{cli::kExitUsage, "--call and a command exclude each other\n"};
   if (auto leave = cli::check_coprocess(options.coprocess, options.framing, options.call, options.words)) return leave;
+  if (app.count("--call") > 0 && options.call.empty()) return cli::Leave{cli::kExitUsage, "--call: the name of a handler is missing\n"};
+  if (app.count("--run-dir") > 0 && options.run_directory.empty()) return cli::Leave{cli::kExitUsage, "--run-dir: the name of the directory is empty\n"};
   if (options.arguments && !options.input_file.empty()) return cli::Leave{cli::kExitUsage, "::: and --arg-file exclude each other\n"};
   if (options.call.size() > wire::kMaxName) return cli::Leave{cli::kExitUsage, "--call: the name of a handler has at most 256 bytes\n"};
   const auto is_source = [](const std::string& word) { return word == ":::" || word == "::::" || word == ":::+" || word == "::::+"; };

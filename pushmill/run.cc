@@ -57,12 +57,6 @@ base::Result<std::optional<ventilator::JobSource>> open_source(const Plan& plan)
   return Source();
 }
 
-ventilator::Template make_template(const RunOptions& options, const ventilator::JobDefaults& defaults) {
-  if (options.coprocess) return ventilator::Template::coprocess(*options.coprocess, options.framing.value_or(base::Framing::Line), defaults);
-  if (!options.call.empty()) return ventilator::Template::call(options.call, 1, defaults);
-  return ventilator::Template::parse(options.words, defaults);
-}
-
 // The three roles, their threads and the bells to stop them: first the worker, which ends its jobs and hands in what it holds while the others still
 // confirm, then the head.
 class Roles {
@@ -131,7 +125,7 @@ base::Status Roles::open_roles(const Plan& plan, const worker::CallerSignals& ca
   ventilator.is_embedded = true;
   ventilator.stop_fd = quit_.fd();
   ventilator.drain_fd = drain_.fd();
-  ventilator_.emplace(context_, ventilator, make_template(plan.options, defaults),
+  ventilator_.emplace(context_, ventilator, ventilator::Template::of({plan.options.words, plan.options.call, plan.options.coprocess, plan.options.framing}, defaults),
                       source == nullptr ? std::nullopt : std::optional(std::move(*source)), log_, counts_);
   auto ended = ventilator_->open(interrupt_fd);
   if (!ended) return ended.error();
@@ -184,7 +178,7 @@ void Roles::wait(io::Signals& signals) {
   ProgressLine progress(counts_, io::now());
   while (left_ < 3) {
     pollfd fds[3] = {{signals.fd(), POLLIN, 0}, {finished_.fd(), POLLIN, 0}, {reader_left_.fd(), POLLIN, 0}};
-    ::poll(fds, has_reader_left() ? 2 : 3, progress.is_shown() ? 500 : -1);
+    ::poll(fds, 3, progress.is_shown() ? 500 : -1);
     progress.draw(io::now());
     if ((fds[1].revents & POLLIN) != 0) finished_.clear();
     if (const auto signal = signals.next()) {
@@ -192,8 +186,9 @@ void Roles::wait(io::Signals& signals) {
       else signal_ = *signal;
       drain_.set();
     }
-    if ((fds[2].revents & POLLIN) != 0 && signal_ == 0) {
-      signal_ = SIGPIPE;
+    if ((fds[2].revents & POLLIN) != 0) {
+      reader_left_.clear();
+      if (signal_ == 0) signal_ = SIGPIPE;
       quit_.set();
     }
     // Behind a role that failed nobody confirms any more, and a run that was over before the worker had joined it tells the worker nothing.

@@ -12,7 +12,6 @@ constexpr std::size_t kCommitRows = 1024;      // a batch closes at so many rows
 constexpr std::size_t kConfirmCount = 64;      // confirms are lazy: so many,
 constexpr base::Duration kConfirmWait{50'000};  // or after so long
 constexpr base::Duration kLeastHeartbeat{1'000};  // whatever a ventilator says
-constexpr std::uint64_t kGreatestLength = std::uint64_t{1} << 56;  // of an output: far above any disk
 constexpr JobId kGreatestJob = JobId{1} << 48;    // far above any run, and an integer to any database
 }  // namespace
 
@@ -31,12 +30,6 @@ void Core::recover_ended(const EndedAttempt& ended) {
   JobRecord& record = progress_.get(ended.attempt.job);
   record.ended.push_back(ended);
   record.current = std::max(record.current, ended.attempt);
-}
-
-bool Core::recover_output(const Attempt& attempt, wire::OutputStream stream, std::uint64_t length) {
-  if (!wants_output(attempt)) return false;
-  outputs_[attempt][static_cast<std::size_t>(stream)] = length;
-  return true;
 }
 
 void Core::on(Event&& event, base::TimePoint now, Effects& effects) {
@@ -249,55 +242,6 @@ void Core::on_event(wire::Results&& message) {
   if (open_rows_ >= kCommitRows) flush();
 }
 
-// ---- large outputs
-
-// Not once its job is finished or it has ended; but one that was lost may still be the first to succeed.
-bool Core::wants_output(const Attempt& attempt) {
-  if (progress_.is_finished(attempt.job)) return false;
-  JobRecord* record = progress_.find(attempt.job);
-  const EndedAttempt* ended = record == nullptr ? nullptr : record->find_ended(attempt);
-  return ended == nullptr || ended->outcome == Outcome::Lost;
-}
-
-// A file only grows at its end. What is not wanted counts as stored: nobody is to keep it.
-void Core::on_event(wire::Output&& message) {
-  if (!is_plausible(message.attempt) || message.offset > kGreatestLength) return void(++ignored_);
-  const std::uint64_t end = message.offset + message.bytes.size();
-  std::uint64_t stored = end;
-  if (wants_output(message.attempt)) {
-    std::uint64_t& length = outputs_[message.attempt][static_cast<std::size_t>(message.stream)];
-    if (message.offset > length) return void(++ignored_);  // what came before it was lost, and comes again
-    if (end > length) {
-      message.bytes.erase(0, length - message.offset);
-      effects_->push_back(WriteOutput{message.attempt, message.stream, length, std::move(message.bytes)});
-      has_written_ = true;
-      length = end;
-    }
-    stored = length;
-  }
-  std::uint64_t& known = stored_[message.worker][{message.attempt, message.stream}];
-  known = std::max(known, stored);
-}
-
-// Both streams are in the result itself or in their files, as far as the result says that they go.
-bool Core::is_whole(const wire::Result& result) const {
-  const auto files = outputs_.find(result.attempt);
-  const auto is_there = [&](const std::string& bytes, std::uint64_t length, std::size_t stream) {
-    return !bytes.empty() || length == 0 || (files != outputs_.end() && files->second[stream] >= length);
-  };
-  return is_there(result.out, result.out_bytes, 0) && is_there(result.err, result.err_bytes, 1);
-}
-
-void Core::drop_outputs(const Attempt& attempt) {
-  if (outputs_.erase(attempt) > 0) dropped_.push_back(attempt);
-}
-
-void Core::drop_losing_outputs(const Attempt& winner) {
-  for (auto it = outputs_.lower_bound({winner.job, 0, 0}); it != outputs_.end() && it->first.job == winner.job; it = outputs_.erase(it)) {
-    if (it->first != winner) dropped_.push_back(it->first);
-  }
-}
-
 // Whether the ventilator can have issued it, as far as we know.
 bool Core::is_plausible(const Attempt& attempt) const {
   return attempt.job >= 1 && attempt.job <= total_.value_or(kGreatestJob) && (ventilator_epoch_ == 0 || attempt.epoch <= ventilator_epoch_);
@@ -307,7 +251,23 @@ bool Core::is_plausible(const Attempt& attempt) const {
 void Core::take_result(wire::Result&& result, const WorkerId& worker, const std::string& host) {
   const Attempt attempt = result.attempt;
   if (!is_plausible(attempt) || result.outcome == Outcome::Superseded) return void(++ignored_);
-  if (wants_output(attempt) && !is_whole(result)) return void(++ignored_);  // part of its output was lost, and comes again with it
+  if (!result.has_outcome_of_its_own()) {  // nobody wants its outputs
+    result.out_bytes = result.out.size();
+    result.err_bytes = result.err.size();
+  }
+  if (!progress_.is_finished(attempt.job) && !is_whole(result)) {
+    if (wants_output(attempt) && !is_hopeless(result)) return void(++ignored_);  // it comes again, behind the rest of its outputs
+    confirm(worker, attempt);
+    if (!wants_output(attempt)) return void(++ignored_);  // it had ended, and they were dropped
+    JobRecord& record = progress_.get(attempt.job);
+    if (record.find_ended(attempt) != nullptr) return void(++ignored_);
+    result.outcome = Outcome::Returned;
+    result.out_bytes = result.err_bytes = 0;
+    result.out.clear();
+    result.err.clear();
+    result.reason = "part of its output is gone";
+    return end_attempt(record, std::move(result), worker, host);
+  }
   confirm(worker, attempt);
   if (progress_.is_finished(attempt.job)) {
     ++superseded_;
@@ -320,10 +280,10 @@ void Core::take_result(wire::Result&& result, const WorkerId& worker, const std:
   if (result.outcome == Outcome::Ok) {
     if (ended != nullptr) log(UncountLoss{attempt, true});
     const std::uint64_t ordinal = 1 + record.ended.size() - (ended != nullptr);
+    drop_losing_outputs(result);
     log(LogResult{std::move(result), worker, host, ordinal});
     progress_.become_finished(attempt.job, false);
     done_.push_back(attempt.job);
-    drop_losing_outputs(attempt);
     return;
   }
   if (ended != nullptr) {
@@ -350,10 +310,10 @@ void Core::end_attempt(JobRecord& record, wire::Result&& result, const WorkerId&
   const bool is_last = ended.counted && (is_failure ? policy_.retries != 0 && record.failures() >= policy_.retries
                                                     : ended.alone && record.losses_alone() >= policy_.crash_limit);
   if (is_last) {
+    drop_losing_outputs(result);
     log(LogResult{std::move(result), worker, host, ordinal});
     progress_.become_finished(attempt.job, true);
     done_.push_back(attempt.job);
-    drop_losing_outputs(attempt);
     return;
   }
   log(LogAttempt{std::move(result), worker, host, ordinal, ended.counted, ended.alone});
@@ -460,7 +420,7 @@ void Core::flush() {
   if (open_rows_ > 0 || has_written_) effects_->push_back(Commit{});
   open_rows_ = 0;
   has_written_ = false;
-  for (const Attempt& attempt : dropped_) effects_->push_back(DropOutputs{attempt});
+  for (const DropOutput& drop : dropped_) effects_->push_back(drop);
   dropped_.clear();
   if (ventilator_epoch_ == 0) {  // nobody to tell yet: its first OPEN gets a SNAPSHOT, and the confirms
     done_.clear();
@@ -482,25 +442,6 @@ void Core::flush() {
   if (alive_due_ && ended_at_) send(wire::End{{}, *total_, progress_.failed(), cut_});
   else if (alive_due_) send(wire::Alive{});
   alive_due_ = false;
-}
-
-void Core::send_stored() {
-  if (stored_.empty()) return;
-  wire::Stored message;
-  std::size_t items = 0;
-  for (const auto& [worker, lengths] : stored_) {
-    message.workers.push_back({worker, {}});
-    for (const auto& [output, length] : lengths) {
-      if (items++ == wire::kBatchItems) {
-        send(std::exchange(message, {}));
-        message.workers.push_back({worker, {}});
-        items = 1;
-      }
-      message.workers.back().items.push_back({output.first, output.second, length});
-    }
-  }
-  stored_.clear();
-  send(std::move(message));
 }
 
 void Core::send_done() {

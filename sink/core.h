@@ -79,8 +79,9 @@ class Core {
   void end_attempt(JobRecord& record, wire::Result&& result, const WorkerId& worker, const std::string& host);
   bool wants_output(const Attempt& attempt);
   bool is_whole(const wire::Result& result) const;
+  bool is_hopeless(const wire::Result& result);
   void drop_outputs(const Attempt& attempt);
-  void drop_losing_outputs(const Attempt& winner);
+  void drop_losing_outputs(const wire::Result& winner);
   void lose(JobId job, const LiveAttempt& live);
   void lease(JobRecord& record, const Attempt& attempt, const WorkerId& worker);
   void take_back(JobRecord& record, const EndedAttempt& ended);
@@ -114,6 +115,7 @@ class Core {
   Progress progress_;
   std::unordered_map<WorkerId, WorkerRecord, base::HashId128> workers_;
   std::map<Attempt, std::array<std::uint64_t, wire::kOutputStreams>> outputs_;  // lengths of the files of unfinished jobs
+  std::map<Attempt, base::TimePoint> incomplete_since_;  // results whose outputs are not all here
 
   std::uint64_t ventilator_epoch_ = 0;
   std::uint64_t expected_seq_ = 0;
@@ -135,7 +137,7 @@ class Core {
   std::vector<WorkerId> news_;
   std::map<WorkerId, std::map<std::pair<Attempt, wire::OutputStream>, std::uint64_t>> stored_;
   bool has_written_ = false;  // outputs, since the last Commit
-  std::vector<Attempt> dropped_;
+  std::vector<DropOutput> dropped_;
   bool snapshot_due_ = false;
   bool alive_due_ = false;
   bool confirms_now_ = false;

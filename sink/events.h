@@ -32,13 +32,13 @@ struct LogEnded { std::uint64_t total; std::uint64_t failed; bool cut; };
 // At the end of that output's file, at once: durable with the next Commit.
 struct WriteOutput { base::Attempt attempt; wire::OutputStream stream; std::uint64_t offset; std::string bytes; };
 struct Commit {};  // all rows since the last one, in one transaction, and what was written; before any effect behind it
-struct DropOutputs { base::Attempt attempt; };  // its files are of no use
+struct DropOutput { base::Attempt attempt; wire::OutputStream stream; };  // its file is of no use
 
 struct OpenFeedback { std::string endpoint; };
 struct SendToVentilator { wire::ToVentilator message; };
 struct Exit {};
 
-using Effect = std::variant<LogResult, LogAttempt, UncountLoss, LogPolicy, LogEmitted, LogEnded, WriteOutput, Commit, DropOutputs, OpenFeedback, SendToVentilator, Exit>;
+using Effect = std::variant<LogResult, LogAttempt, UncountLoss, LogPolicy, LogEmitted, LogEnded, WriteOutput, Commit, DropOutput, OpenFeedback, SendToVentilator, Exit>;
 using Effects = std::vector<Effect>;
 
 }  // namespace sink

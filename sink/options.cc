@@ -16,9 +16,8 @@ std::optional<cli::Leave> parse(const std::vector<std::string>& arguments, Optio
   app.add_option("--joblog", options.joblog, "also write a log in GNU parallel's format")->type_name("FILE");
   app.add_flag("-k,--keep-order", options.keep_order, "write outputs in the order of the input");
   add_keep_output(app, options.keep_output);
-  app.add_option("--durability", options.durability, "power: survives power loss; process: survives kill -9 only, faster")
-      ->transform(CLI::CheckedTransformer(std::map<std::string, io::Durability>{{"power", io::Durability::Power}, {"process", io::Durability::Process}}))
-      ->default_str("power");
+  cli::add_choice(app, "--durability", {"process", "power"}, [&options](std::size_t index) { options.durability = static_cast<io::Durability>(index); },
+                  "power: survives power loss; process: survives kill -9 only, faster")->default_str("power");
   app.add_flag("--insecure", options.insecure, "allow tcp:// endpoints, through which others could run commands as you");
   return cli::parse(app, arguments, nullptr);
 }

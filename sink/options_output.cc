@@ -1,16 +1,15 @@
 #include "sink/options_output.h"
 
 #include <CLI/CLI.hpp>
-#include <algorithm>
-#include <map>
+
+#include "cli/options.h"
 
 namespace sink {
 
 void add_keep_output(CLI::App& app, KeepOutput& keep) {
-  static const std::map<std::string, KeepOutput> kWords{{"all", KeepOutput::All}, {"failed", KeepOutput::Failed}, {"none", KeepOutput::None}};
-  const auto now = std::find_if(kWords.begin(), kWords.end(), [&](const auto& word) { return word.second == keep; });
-  app.add_option("--keep-output", keep, "whose outputs the run directory keeps once they are written: all, failed (of failed jobs) or none")
-      ->transform(CLI::CheckedTransformer(kWords))->default_str(now->first)->type_name("WHICH");
+  cli::add_choice(app, "--keep-output", {"all", "failed", "none"}, [&keep](std::size_t index) { keep = static_cast<KeepOutput>(index); },
+                  "whose outputs the run directory keeps once they are written: all, failed (of failed jobs) or none")
+      ->default_str(keep == KeepOutput::All ? "all" : "failed");
 }
 
 }  // namespace sink

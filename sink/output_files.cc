@@ -64,6 +64,7 @@ Status OutputFiles::append(const Attempt& attempt, OutputStream stream, std::uin
   const std::string path = run_directory_ + "/" + name(attempt, stream);
   const io::UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
   if (!fd) return failed("create", path, errno);
+  const bool is_first = offset == 0;
   while (!bytes.empty()) {
     const ssize_t n = ::pwrite(fd.get(), bytes.data(), bytes.size(), static_cast<off_t>(offset));
     if (n < 0 && errno == EINTR) continue;
@@ -72,6 +73,7 @@ Status OutputFiles::append(const Attempt& attempt, OutputStream stream, std::uin
     offset += static_cast<std::uint64_t>(n);
   }
   if (durability_ == io::Durability::Power) unsynced_.insert(path);
+  has_new_file_ = has_new_file_ || is_first;
   return base::ok();
 }
 
@@ -80,7 +82,10 @@ Status OutputFiles::sync() {
   for (const std::string& path : unsynced_) {
     if (auto synced = sync_path(path, O_WRONLY); !synced) return synced;
   }
-  if (auto synced = sync_path(run_directory_ + "/" + kFolder, O_RDONLY | O_DIRECTORY); !synced) return synced;
+  if (has_new_file_) {
+    if (auto synced = sync_path(run_directory_ + "/" + kFolder, O_RDONLY | O_DIRECTORY); !synced) return synced;
+  }
+  has_new_file_ = false;
   unsynced_.clear();
   return base::ok();
 }
@@ -95,10 +100,11 @@ void OutputFiles::drop(const Attempt& attempt, OutputStream stream) { ::unlink((
 base::Result<std::vector<OutputFiles::Found>> OutputFiles::found() const {
   std::vector<Found> found;
   std::error_code error;
-  for (const auto& entry : std::filesystem::directory_iterator(run_directory_ + "/" + kFolder, error)) {
-    const auto parsed = parse_name(entry.path().filename().string());
+  const std::filesystem::directory_iterator end;
+  for (std::filesystem::directory_iterator at(run_directory_ + "/" + kFolder, error); !error && at != end; at.increment(error)) {
+    const auto parsed = parse_name(at->path().filename().string());
     std::error_code gone;
-    const auto length = entry.file_size(gone);
+    const auto length = at->file_size(gone);
     if (parsed && !gone) found.push_back({parsed->first, parsed->second, length});
   }
   if (error && error != std::errc::no_such_file_or_directory) return failed("read", run_directory_ + "/" + kFolder, error.value());

@@ -43,6 +43,7 @@ class OutputFiles {
   const std::string run_directory_;
   const io::Durability durability_;
   bool has_folder_ = false;
+  bool has_new_file_ = false;
   std::set<std::string> unsynced_;
 };
 

@@ -406,14 +406,20 @@ bool OutputWriter::flush() {
   return true;
 }
 
-bool OutputWriter::write_all(const Stream& stream, std::string_view bytes) {
+ssize_t OutputWriter::write_once(const Stream& stream, std::string_view bytes) {
+  if (!stream.is_terminal) return ::write(stream.fd, bytes.data(), bytes.size());
   auto& line = cli::StatusLine::of_process();
-  const auto way = stream.is_terminal ? line.make_way() : std::unique_lock<std::mutex>();
-  if (way && !bytes.empty()) line.note_written(bytes.back());
+  const auto way = line.make_way();
+  const ssize_t n = ::write(stream.fd, bytes.data(), bytes.size());
+  if (n > 0) line.note_written(bytes[static_cast<std::size_t>(n) - 1]);
+  return n;
+}
+
+bool OutputWriter::write_all(const Stream& stream, std::string_view bytes) {
   while (!bytes.empty()) {
     if (!stream.is_file) wait_for_room(stream);
     if (stopping_) return false;
-    const ssize_t n = ::write(stream.fd, bytes.data(), stream.is_file ? bytes.size() : std::min<std::size_t>(bytes.size(), PIPE_BUF));
+    const ssize_t n = write_once(stream, bytes.substr(0, stream.is_file ? bytes.size() : PIPE_BUF));
     if (n >= 0) {
       bytes.remove_prefix(static_cast<std::size_t>(n));
     } else if (errno != EINTR && errno != EAGAIN) {  // EAGAIN: somebody else made it non-blocking

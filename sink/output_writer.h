@@ -102,6 +102,7 @@ class OutputWriter {
   bool splice_file(const Stream& stream, int file, std::uint64_t& offset, std::uint64_t length);
   void free_if_unwanted(const Emission& emission, std::size_t bytes, std::optional<base::Attempt> with_files);
   bool flush();
+  ssize_t write_once(const Stream& stream, std::string_view bytes);
   bool write_all(const Stream& stream, std::string_view bytes);
   void wait_for_room(const Stream& stream);
   void publish();

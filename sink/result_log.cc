@@ -260,15 +260,15 @@ Status ResultLog::for_each_finished(const std::function<void(const Finished&)>& 
   }
 }
 
-base::Result<std::set<base::Attempt>> ResultLog::attempts_with_files() {
-  auto statement = database_.prepare("SELECT job, epoch, n FROM results WHERE stdout_file IS NOT NULL OR stderr_file IS NOT NULL");
+base::Result<std::set<std::string>> ResultLog::files() {
+  auto statement = database_.prepare("SELECT stdout_file FROM results WHERE stdout_file IS NOT NULL UNION SELECT stderr_file FROM results WHERE stderr_file IS NOT NULL");
   if (!statement) return statement.error();
-  std::set<base::Attempt> attempts;
+  std::set<std::string> names;
   for (;;) {
     auto row = statement->step();
     if (!row) return row.error();
-    if (!*row) return attempts;
-    attempts.insert({natural(statement->integer(0)), natural(statement->integer(1)), natural(statement->integer(2))});
+    if (!*row) return names;
+    names.emplace(statement->text(0));
   }
 }
 

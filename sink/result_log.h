@@ -100,8 +100,8 @@ class ResultLog {
   const Recovered& recovered() const { return recovered_; }
   // Every finished job above `above`, in job order; the open batch is not among them.
   base::Status for_each_finished(const std::function<void(const Finished&)>& each, base::JobId above = 0);
-  // The finished attempts whose rows name files.
-  base::Result<std::set<base::Attempt>> attempts_with_files();
+  // The files that rows name.
+  base::Result<std::set<std::string>> files();
   // The ended attempts of the unfinished jobs, by job and attempt.
   base::Status for_each_ended(const std::function<void(base::Attempt, base::Outcome, bool counted, bool alone)>& each);
 

@@ -6,6 +6,7 @@
 
 #include "cli/exit_status.h"
 #include "io/clock.h"
+#include "io/end_mark.h"
 #include "io/host.h"
 #include "io/insist.h"
 #include "wire/codec.h"
@@ -35,6 +36,9 @@ base::Result<std::optional<int>> Shell::open() {
   if (!results) return results.error();
   results_ = std::move(*results);
   run_ = results_->recovered().run;
+  if (const auto jobs = run_.is_zero() ? std::nullopt : io::run_of_ventilator(config_.run_directory); jobs && *jobs != run_) {
+    return base::Error{base::Error::Kind::Conflict, config_.run_directory + ": jobs.db is of run " + jobs->short_hex() + ", results.db of run " + run_.short_hex()};
+  }
   if (auto recovered = recover(); !recovered) return recovered.error();
 
   if (results_->recovered().ended) {
@@ -89,10 +93,10 @@ base::Status Shell::recover_outputs() {
   const auto found = files_->found();
   if (!found) return found.error();
   if (found->empty()) return base::ok();
-  const auto named = results_->attempts_with_files();
+  const auto named = results_->files();
   if (!named) return named.error();
   for (const OutputFiles::Found& file : *found) {
-    if (!named->contains(file.attempt) && !core_->recover_output(file.attempt, file.stream, file.length)) files_->drop(file.attempt, file.stream);
+    if (!named->contains(OutputFiles::name(file.attempt, file.stream)) && !core_->recover_output(file.attempt, file.stream, file.length)) files_->drop(file.attempt, file.stream);
   }
   return base::ok();
 }
@@ -158,7 +162,8 @@ void Shell::receive(std::string_view frame) {
   }
   if (run_.is_zero()) {
     // The run is whose ventilator opens it first; until then only workers without a run are listened to.
-    if (std::holds_alternative<wire::Open>(message->message) && !message->run.is_zero()) {
+    if (const auto* open = std::get_if<wire::Open>(&message->message); open != nullptr && !message->run.is_zero()) {
+      if (const auto stranger = why_not_ours(message->run, *open)) return void(failure_ = stranger);
       run_ = message->run;
       results_->run(run_);
       if (!insist([this] { return results_->commit(); })) return;
@@ -167,6 +172,14 @@ void Shell::receive(std::string_view frame) {
     }
   }
   std::visit([this](auto&& m) { feed(Event(std::move(m))); }, std::move(message->message));
+}
+
+// A run that has begun, or whose ventilator has another directory, has its log elsewhere: to begin a second one would lose what that holds.
+std::optional<base::Error> Shell::why_not_ours(const base::RunId& run, const wire::Open& open) const {
+  const auto here = io::run_of_ventilator(config_.run_directory);
+  if (open.stamp.sink_epoch == 0 && (!here || *here == run)) return std::nullopt;
+  return base::Error{base::Error::Kind::Conflict, "the ventilator that reports here is of run " + run.short_hex() + ", whose log is not in " + config_.run_directory +
+                                                      ": start the sink with the run directory of that ventilator"};
 }
 
 // A worker of another run hears that its sink is elsewhere, on a lane that is thrown away.
@@ -244,9 +257,12 @@ void Shell::carry_out(LogResult& effect) {
   row.host = std::move(effect.host);
   row.ordinal = effect.ordinal;
   const wire::Result& result = row.result;
-  if (result.out.empty() && result.out_bytes > 0) row.out_file = OutputFiles::name(result.attempt, wire::OutputStream::Out);
-  if (result.err.empty() && result.err_bytes > 0) row.err_file = OutputFiles::name(result.attempt, wire::OutputStream::Err);
-  if (joblog_) joblog_->add(row);
+  if (result.has_out_file()) row.out_file = OutputFiles::name(result.attempt, wire::OutputStream::Out);
+  if (result.has_err_file()) row.err_file = OutputFiles::name(result.attempt, wire::OutputStream::Err);
+  if (joblog_) {
+    joblog_->add(row);
+    has_joblog_lines_ = true;
+  }
   results_->finish(std::move(row));
 }
 
@@ -270,7 +286,7 @@ void Shell::carry_out(const WriteOutput& effect) {
   insist([&] { return files_->append(effect.attempt, effect.stream, effect.offset, effect.bytes); });
 }
 
-void Shell::carry_out(const DropOutputs& effect) { files_->drop(effect.attempt); }
+void Shell::carry_out(const DropOutput& effect) { files_->drop(effect.attempt, effect.stream); }
 
 void Shell::carry_out(const LogEnded& effect) {
   exit_status_ = cli::exit_status(effect.failed, effect.cut);
@@ -278,7 +294,7 @@ void Shell::carry_out(const LogEnded& effect) {
 }
 
 void Shell::carry_out(const Commit&) {
-  if (joblog_) {
+  if (std::exchange(has_joblog_lines_, false)) {
     const bool flushed = insist([this]() -> base::Status {
       auto mark = joblog_->flush();
       if (!mark) return mark.error();

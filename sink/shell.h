@@ -52,6 +52,7 @@ class Shell {
   void receive();
   void receive(std::string_view frame);
   void refuse_foreign(std::string_view frame);
+  std::optional<base::Error> why_not_ours(const base::RunId& run, const wire::Open& open) const;
   void close_refusal();
   void feed(Event&& event);
   void carry_out(Effects& effects);
@@ -63,7 +64,7 @@ class Shell {
   void carry_out(const LogEnded& effect);
   void carry_out(const WriteOutput& effect);
   void carry_out(const Commit& effect);
-  void carry_out(const DropOutputs& effect);
+  void carry_out(const DropOutput& effect);
   void carry_out(const OpenFeedback& effect);
   void carry_out(const SendToVentilator& effect);
   void carry_out(const Exit& effect);
@@ -79,6 +80,7 @@ class Shell {
   std::optional<io::Lock> lock_;
   std::unique_ptr<ResultLog> results_;
   std::optional<Joblog> joblog_;
+  bool has_joblog_lines_ = false;  // since the last Commit
   std::optional<OutputFiles> files_;
   std::unique_ptr<OutputWriter> writer_;  // reads both
   std::string host_;

@@ -14,12 +14,6 @@ base::Result<ventilator::JobSource> open_source(const ventilator::Options& optio
   return ventilator::JobSource::file(options.input_file);
 }
 
-ventilator::Template make_template(const ventilator::Options& options, const ventilator::JobDefaults& defaults) {
-  if (options.coprocess) return ventilator::Template::coprocess(*options.coprocess, options.framing.value_or(base::Framing::Line), defaults);
-  if (!options.call.empty()) return ventilator::Template::call(options.call, 1, defaults);
-  return ventilator::Template::parse(options.words, defaults);
-}
-
 base::Result<int> run(const ventilator::Options& options, const std::vector<std::string>& arguments) {
   if (auto fine = io::check_endpoint(options.sink, io::EndpointUse::Connect, options.insecure); !fine) return fine.error();
   if (!options.listen.empty()) {
@@ -51,7 +45,7 @@ base::Result<int> run(const ventilator::Options& options, const std::vector<std:
   config.stop_fd = signals->fd();
   const cli::Log log("ventilator", cli::LogLevel::Info);
   base::Counts counts;
-  ventilator::Shell shell(*context, config, make_template(options, defaults), std::move(*source), log, counts);
+  ventilator::Shell shell(*context, config, ventilator::Template::of({options.words, options.call, options.coprocess, options.framing}, defaults), std::move(*source), log, counts);
   auto ended = shell.open(signals->fd());
   if (ended && !*ended) ended = shell.run();
   if (!ended) return ended.error();

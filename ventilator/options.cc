@@ -1,6 +1,7 @@
 #include "ventilator/options.h"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 
 #include "cli/exit_status.h"
 #include "wire/limits.h"
@@ -22,12 +23,14 @@ std::optional<cli::Leave> parse(const std::vector<std::string>& arguments, Optio
   cli::add_duration(app, "--heartbeat", options.policy.heartbeat, "between signs of life")->default_str("1s");
   cli::add_duration(app, "--lease", options.policy.lease, "a worker silent for so long has lost its jobs")->default_str("10s");
   cli::add_size(app, "--spool", options.spool_bytes, "bytes of jobs read ahead of the workers")->default_str("1G");
-  app.add_option("--durability", options.durability, "power: survives power loss; process: survives kill -9 only, faster")
-      ->transform(CLI::CheckedTransformer(std::map<std::string, io::Durability>{{"power", io::Durability::Power}, {"process", io::Durability::Process}}))
-      ->default_str("power");
+  cli::add_choice(app, "--durability", {"process", "power"}, [&options](std::size_t index) { options.durability = static_cast<io::Durability>(index); },
+                  "power: survives power loss; process: survives kill -9 only, faster")->default_str("power");
   app.add_flag("--insecure", options.insecure, "allow tcp:// endpoints, through which others could run commands as you");
   if (auto leave = cli::parse(app, arguments, &options.words)) return leave;
   if (!options.call.empty() && !options.words.empty()) return cli::Leave{cli::kExitUsage, "--call and a command template exclude each other\n"};
+  if (const auto source = std::find(options.words.begin(), options.words.end(), ":::"); source != options.words.end()) {
+    return cli::Leave{cli::kExitUsage, "::: is for pushmill run; the ventilator reads its records from stdin or --arg-file\n"};
+  }
   if (auto leave = cli::check_coprocess(options.coprocess, options.framing, options.call, options.words)) return leave;
   if (options.call.size() > wire::kMaxName) return cli::Leave{cli::kExitUsage, "--call: the name of a handler has at most 256 bytes\n"};
   if (options.policy.lease < options.policy.heartbeat * 3) return cli::Leave{cli::kExitUsage, "--lease must be at least three times --heartbeat\n"};

@@ -69,6 +69,12 @@ Template Template::parse(const std::vector<std::string>& words, JobDefaults defa
   return made;
 }
 
+Template Template::of(const WorkOptions& work, const JobDefaults& defaults) {
+  if (work.coprocess) return coprocess(*work.coprocess, work.framing.value_or(base::Framing::Line), defaults);
+  if (!work.call.empty()) return call(work.call, 1, defaults);
+  return parse(work.words, defaults);
+}
+
 Template Template::call(std::string handler, std::uint32_t version, JobDefaults defaults) {
   // No replacement string in it, so no text of a command is the same.
   Template made("--call " + handler + "@" + std::to_string(version), std::move(defaults));

@@ -25,8 +25,17 @@ struct JobDefaults {
   base::Duration time_limit{0};   // of one attempt; 0: none
 };
 
+// What a command line says of the jobs' work: one of the three.
+struct WorkOptions {
+  std::vector<std::string> words;  // the command
+  std::string call;                // a handler
+  std::optional<std::string> coprocess;
+  std::optional<base::Framing> framing;
+};
+
 class Template {
  public:
+  static Template of(const WorkOptions& work, const JobDefaults& defaults);
   // The words behind the options, joined with single spaces and not quoted again. Replacement strings: `{}` the record, quoted for the shell; `{#}` the job's
   // number. Without any, ` {}` is appended; without words, the record is the line. As in GNU parallel, a replacement string within the command itself (no blank
   // and no `=` before it) turns quoting off in the whole line, so that the records may be whole commands.

@@ -1,6 +1,7 @@
 #include "worker/call_runner.h"
 
 #include <algorithm>
+#include <chrono>
 #include <iterator>
 #include <system_error>
 #include <utility>
@@ -121,10 +122,15 @@ CallRunner::~CallRunner() {
   for (const auto& slot : slots_) {
     if (!slot) continue;
     slot->cancel.cancel();
-    std::unique_lock lock(slot->mutex);
+    const std::lock_guard lock(slot->mutex);
     slot->is_closing = true;
     slot->changed.notify_all();
-    const bool has_left = slot->changed.wait_for(lock, grace_, [&] { return slot->has_left; });
+  }
+  const auto deadline = std::chrono::steady_clock::now() + grace_;
+  for (const auto& slot : slots_) {
+    if (!slot) continue;
+    std::unique_lock lock(slot->mutex);
+    const bool has_left = slot->changed.wait_until(lock, deadline, [&] { return slot->has_left; });
     lock.unlock();
     if (has_left) slot->thread.join();
     else slot->thread.detach();

@@ -27,6 +27,8 @@ constexpr std::size_t kScratch = 64u << 10;
 constexpr std::size_t kLargeInput = 1u << 20;    // is not kept room for
 constexpr base::Duration kBatch{4000};          // of giving and taking before the caller has its turn
 constexpr base::Duration kTakesLeave{1'000'000};  // between a child's last word and its end
+constexpr unsigned kMostTries = 6;              // to make a child's streams,
+constexpr base::Duration kFirstRetry{20'000};   // after a wait that doubles each time
 constexpr std::size_t kFilesOfSlot = 6, kOthersFiles = 256;
 constexpr std::uint64_t kKeeperEvent = ~std::uint64_t{0};
 constexpr std::uint64_t kTimerEvent = kKeeperEvent - 1;
@@ -195,7 +197,11 @@ void CoprocessRunner::on_deadlines() {
         end_with(slot, Outcome::Failed, std::string("the coprocess closed its ") + (slot.out ? "input before it had the record" : "output before it answered"));
       else end_with(slot, Outcome::Timeout, {});
     }
-    next = std::min(next, slot.deadline);
+    if (slot.retry_at <= now) {
+      slot.retry_at = base::kNever;
+      advance(slot);
+    }
+    next = std::min({next, slot.deadline, slot.retry_at});
   }
   if (next != base::kNever) arm(next);
 }
@@ -206,6 +212,7 @@ void CoprocessRunner::on_deadlines() {
 void CoprocessRunner::advance(Slot& slot) {
   while (!slot.has_record && !slot.queue.empty()) {
     if (slot.phase == Phase::Leaving || slot.phase == Phase::Ending) return;  // until the keeper has told its end
+    if (slot.retry_at != base::kNever) return;
     Item& next = slot.queue.front();
     if (slot.phase != Phase::None && slot.program != next.program && *slot.program != *next.program) return become_leaving(slot, config_.leave);
     if (slot.phase != Phase::None && slot.is_deaf) return become_leaving(slot, config_.leave);
@@ -236,7 +243,7 @@ void CoprocessRunner::give(Slot& slot, Item&& item) {
   write_what_fits(slot);
 }
 
-// False: its pipes cannot be made, and the record has failed.
+// False: its pipes cannot be made; the record waits, or has failed.
 bool CoprocessRunner::become_starting(Slot& slot) {
   slot.program = slot.record.program;
   io::UniqueFd* const ours[] = {&slot.in, &slot.out, &slot.err};
@@ -244,8 +251,17 @@ bool CoprocessRunner::become_starting(Slot& slot) {
     int ends[2];
     // The child opens its ends anew, so that it does not see that ours never block.
     if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0) {
-      wire::Result result = result_of(slot, Outcome::Failed, std::string("cannot make the coprocess's streams: ") + std::strerror(errno));
+      const int error = errno;
+      if (++slot.failed_starts < kMostTries) {  // others may give back what is missing
+        take_back_record(slot);
+        slot.retry_at = io::now() + kFirstRetry * (1 << (slot.failed_starts - 1));
+        become_none(slot);
+        arm(slot.retry_at);
+        return false;
+      }
+      wire::Result result = result_of(slot, Outcome::Failed, std::string("cannot make the coprocess's streams: ") + std::strerror(error));
       result.exit_code = kCannotExecute;
+      slot.failed_starts = 0;
       become_none(slot);
       finish(slot, std::move(result));
       return false;
@@ -254,6 +270,7 @@ bool CoprocessRunner::become_starting(Slot& slot) {
     slot.child_ends[i].reset(ends[i == 0 ? 0 : 1]);
   }
   slot.phase = Phase::Starting;
+  slot.failed_starts = 0;
   slot.child = ++children_;
   slot.answered = 0;
   slot.awaits_room = slot.is_deaf = false;
@@ -306,6 +323,8 @@ void CoprocessRunner::become_none(Slot& slot) {
   slot.said.clear();
   slot.err_text.clear();
   slot.searched = 0;
+  slot.unsent.clear();  // nothing of it is for the next child
+  slot.sent = 0;
 }
 
 // Ends the child for what it did, or did not do, with its record; the result waits until its processes are gone.
@@ -349,8 +368,6 @@ void CoprocessRunner::on_child_end(wire::Result&& ended) {
     finish(slot, std::move(result));
   }
   become_none(slot);
-  slot.unsent.clear();
-  slot.sent = 0;
   advance(slot);
 }
 
@@ -395,7 +412,7 @@ void CoprocessRunner::on_errors(Slot& slot) {
     unwatch(slot.err);
     slot.err.reset();
   } else if (n > 0) {
-    slot.err_text.append(scratch_.get(), std::min(static_cast<std::size_t>(n), config_.inline_output - slot.err_text.size()));
+    slot.err_text.append(scratch_.get(), std::min(static_cast<std::size_t>(n), config_.answer - slot.err_text.size()));
   }
 }
 

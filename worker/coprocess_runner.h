@@ -28,8 +28,7 @@ class CoprocessRunner {
   struct Config {
     KeeperRunner::Config keeper;
     base::Duration leave{500'000};  // for a child whose stdin was closed to go by itself; it is ended after that
-    std::size_t answer = wire::kMaxJob;                // bytes of an answer at most
-    std::size_t inline_output = wire::kInlineOutput;  // of what is said on stderr, that many bytes are kept
+    std::size_t answer = wire::kMaxJob;  // bytes of an answer at most; of what is said on stderr meanwhile, that many are kept
   };
   static base::Result<std::unique_ptr<CoprocessRunner>> create(Config config, std::uint32_t slots);
   // Lets children without a record leave, ends those that do not and all others. What has not been collected is dropped.
@@ -72,6 +71,8 @@ class CoprocessRunner {
     bool awaits_room = false;   // `in` is full
     bool is_deaf = false;       // and nobody can read it any more
     std::uint64_t answered = 0;
+    unsigned failed_starts = 0;               // in a row, for want of descriptors or memory
+    base::TimePoint retry_at = base::kNever;  // until then no child is started
     std::string unsent;         // bytes for its stdin, from `sent` on
     std::size_t sent = 0;
     std::string said;           // on stdout, no answer yet

@@ -15,7 +15,12 @@ using base::Outcome;
 namespace {
 constexpr std::size_t kCompany = 256;  // results that wait for no more
 
-std::size_t size_of(const wire::Result& result) { return result.out.size() + result.err.size() + result.command.size(); }
+// One line, and no longer than it may be: a handler or a coprocess may have more to say.
+void become_line(std::string& reason) {
+  if (reason.size() > wire::kMaxReason) reason.resize(wire::kMaxReason);
+  while (!reason.empty() && reason.back() == '\n') reason.pop_back();
+  std::replace(reason.begin(), reason.end(), '\n', ' ');
+}
 }  // namespace
 
 Core::Core(const CoreConfig& config)
@@ -208,7 +213,8 @@ bool Core::is_full() const {
 
 void Core::hold_result(wire::Result&& result) {
   const Attempt attempt = result.attempt;
-  unconfirmed_bytes_ += size_of(result);
+  become_line(result.reason);
+  unconfirmed_bytes_ += result.text_bytes();
   unconfirmed_.emplace(attempt, Unconfirmed{std::move(result), 0});
   if (to_send_.empty()) held_since_ = now_;
   to_send_.push_back(attempt);
@@ -259,7 +265,7 @@ void Core::on_event(wire::Ctrl&& message) {
   for (const Attempt& attempt : message.confirms) {
     const auto it = unconfirmed_.find(attempt);
     if (it == unconfirmed_.end()) continue;
-    unconfirmed_bytes_ -= size_of(it->second.result);
+    unconfirmed_bytes_ -= it->second.result.text_bytes();
     unconfirmed_.erase(it);
     outputs_.erase(attempt);
   }
@@ -369,7 +375,7 @@ void Core::check_invariants() const {
   std::size_t bytes = 0;
   for (const auto& [attempt, unconfirmed] : unconfirmed_) {
     CHECK_INVARIANT(!running_.contains(attempt));
-    bytes += size_of(unconfirmed.result);
+    bytes += unconfirmed.result.text_bytes();
   }
   CHECK_INVARIANT(bytes == unconfirmed_bytes_ || is_complete_);
   outputs_.check_invariants();

@@ -27,6 +27,8 @@ base::Result<std::string> HandlerRegistry::run(const base::Call& call, const Can
     return handler(call.arguments, cancel);
   } catch (const std::exception& exception) {
     return base::Error{base::Error::Kind::Io, "handler '" + call.handler + "' threw: " + exception.what()};
+  } catch (...) {
+    return base::Error{base::Error::Kind::Io, "handler '" + call.handler + "' threw something that is no std::exception"};
   }
 }
 

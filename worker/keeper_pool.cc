@@ -12,7 +12,11 @@ namespace worker {
 base::Result<std::unique_ptr<KeeperPool>> KeeperPool::create(const KeeperRunner::Config& config, std::uint32_t keepers) {
   io::UniqueFd epoll(::epoll_create1(EPOLL_CLOEXEC));
   if (!epoll) return base::Error{base::Error::Kind::Io, std::string("cannot create an epoll descriptor: ") + std::strerror(errno)};
-  return std::unique_ptr<KeeperPool>(new KeeperPool(config, keepers, std::move(epoll)));
+  std::unique_ptr<KeeperPool> pool(new KeeperPool(config, keepers, std::move(epoll)));
+  for (const Member& member : pool->members_) {
+    if (!member.runner->has_timer()) return base::Error{base::Error::Kind::Io, "cannot create a timer: too many open files"};
+  }
+  return pool;
 }
 
 KeeperPool::KeeperPool(const KeeperRunner::Config& config, std::uint32_t keepers, io::UniqueFd epoll) : epoll_(std::move(epoll)), members_(keepers) {

@@ -57,7 +57,6 @@ CallerSignals CallerSignals::of_this_process() {
 }
 
 KeeperRunner::KeeperRunner(Config config) : config_(std::move(config)), timer_fd_(timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK)) {
-  CHECK_INVARIANT(timer_fd_ >= 0);
   prctl(PR_SET_CHILD_SUBREAPER, 1);
   getrlimit(RLIMIT_NOFILE, &open_files_);
 }

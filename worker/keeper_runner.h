@@ -41,6 +41,7 @@ class KeeperRunner : public ProcessRunner {
   explicit KeeperRunner(Config config);
   // Ends everything that runs and waits until it has ended (grace and a little more); what has not been collected is dropped.
   ~KeeperRunner() override;
+  bool has_timer() const { return timer_fd_ >= 0; }  // without one, for want of descriptors, it is of no use
 
   void start(const base::Attempt& attempt, std::uint32_t slot, const base::Command& command, base::Duration limit) override;
   // The same for a command that is to have these streams, and no time limit.

@@ -24,9 +24,9 @@ constexpr base::Duration kLinger{500'000};
 constexpr base::Duration kWord{5'000'000};    // between two lines that say what is waited for
 constexpr base::Duration kReopen{1'000'000};  // until sockets that could not be opened are tried again
 
-// Of each stream, so that all slots together read about 4 MiB ahead, and one fast one still a quarter of a mebibyte.
+// Of each stream: all slots together read about 4 MiB ahead, more only where that would be less than a result may hold itself.
 std::size_t output_window(std::uint32_t slots) {
-  return std::clamp<std::size_t>((4u << 20) / (wire::kOutputStreams * slots), wire::kMaxOutput, 1u << 20);
+  return std::clamp<std::size_t>((4u << 20) / (wire::kOutputStreams * slots), wire::kInlineOutput, 1u << 20);
 }
 
 KeeperRunner::Config with_window(KeeperRunner::Config config, std::uint32_t slots) {
@@ -217,7 +217,7 @@ void Shell::carry_out(SendResults& effect) {
   };
   for (const base::Attempt& attempt : effect.attempts) {
     wire::Result result = core_->lend(attempt);
-    const std::size_t size = result.out.size() + result.err.size() + result.command.size();
+    const std::size_t size = result.text_bytes();
     if (!items.empty() && (bytes + size > wire::kBatchBytes || items.size() >= wire::kBatchItems)) flush();
     items.push_back(std::move(result));
     bytes += size;
@@ -257,6 +257,10 @@ void Shell::fail_unstarted(const Start& effect, const std::string& reason) {
   result.exit_code = 126;
   result.started_at = result.finished_at = io::wall_now();
   result.reason = reason;
+  if (const auto text = texts_.find(effect.attempt); text != texts_.end()) {
+    result.command = std::move(text->second);
+    texts_.erase(text);
+  }
   events_.push_back(Ended{std::move(result)});
 }
 

@@ -34,7 +34,8 @@ void Log::error(std::string_view line) const { write(LogLevel::Error, line); }
 
 void Log::write(LogLevel level, std::string_view line) const {
   if (!shows(level)) return;
-  const auto way = StatusLine::of_process().make_way();
+  // A role's loop is not to wait for a terminal that somebody has stopped.
+  const auto way = StatusLine::of_process().try_make_way();
   logger_->log(level_of(level), spdlog::string_view_t(line.data(), line.size()));
 }
 

@@ -1,6 +1,7 @@
 #include "cli/options.h"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
 
 #include "cli/durations.h"
@@ -82,17 +83,25 @@ CLI::Option* add_count(CLI::App& app, const std::string& name, std::uint32_t& va
       help)->type_name("N");
 }
 
+CLI::Option* add_choice(CLI::App& app, const std::string& name, const std::vector<std::string>& words, const std::function<void(std::size_t)>& take,
+                        const std::string& help) {
+  return app.add_option_function<std::string>(
+      name,
+      [name, words, take](const std::string& text) {
+        const auto known = std::find(words.begin(), words.end(), text);
+        if (known != words.end()) return take(static_cast<std::size_t>(known - words.begin()));
+        std::string list;
+        for (const std::string& word : words) list += (list.empty() ? "" : &word == &words.back() ? " or " : ", ") + word;
+        throw CLI::ValidationError(name + ": '" + text + "' is not " + list, CLI::ExitCodes::ValidationError);
+      },
+      help)->type_name("WORD");
+}
+
 void add_coprocess(CLI::App& app, std::optional<std::string>& coprocess, std::optional<base::Framing>& framing) {
   app.add_option_function<std::string>("--coprocess", [&coprocess](const std::string& text) { coprocess = text; },
                                        "keep a child of COMMAND in each slot: it is given each line and answers with one")->type_name("COMMAND");
-  app.add_option_function<std::string>(
-      "--framing",
-      [&framing](const std::string& text) {
-        for (const auto known : {base::Framing::Line, base::Framing::Length, base::Framing::Json})
-          if (text == base::name(known)) framing = known;
-        if (!framing || text != base::name(*framing)) throw CLI::ValidationError("--framing: '" + text + "' is not line, length or json", CLI::ExitCodes::ValidationError);
-      },
-      "of records and answers of a coprocess: line, length (4 bytes, greatest first, and so many bytes) or json (one value a line)")->type_name("FRAMING")->default_str("line");
+  add_choice(app, "--framing", {"line", "length", "json"}, [&framing](std::size_t index) { framing = static_cast<base::Framing>(index); },
+             "of records and answers of a coprocess: line, length (4 bytes, greatest first, and so many bytes) or json (one value a line)")->default_str("line");
 }
 
 std::optional<Leave> check_coprocess(const std::optional<std::string>& coprocess, const std::optional<base::Framing>& framing, const std::string& call,

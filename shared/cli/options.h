@@ -2,6 +2,7 @@
 // the only user of CLI11.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -33,6 +34,10 @@ void set_usage(CLI::App& app, const std::string& usage);
 CLI::Option* add_duration(CLI::App& app, const std::string& name, base::Duration& value, const std::string& help);
 CLI::Option* add_size(CLI::App& app, const std::string& name, std::uint64_t& value, const std::string& help);
 CLI::Option* add_count(CLI::App& app, const std::string& name, std::uint32_t& value, std::uint32_t least, std::uint32_t most, const std::string& help);
+
+// An option whose value is one of these words; the one given goes to `take`.
+CLI::Option* add_choice(CLI::App& app, const std::string& name, const std::vector<std::string>& words, const std::function<void(std::size_t)>& take,
+                        const std::string& help);
 
 // --coprocess and --framing, and what is wrong about them beside a call (its handler) or the words of a command. The default framing is line.
 void add_coprocess(CLI::App& app, std::optional<std::string>& coprocess, std::optional<base::Framing>& framing);

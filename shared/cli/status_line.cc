@@ -32,4 +32,10 @@ std::unique_lock<std::mutex> StatusLine::make_way() {
   return lock;
 }
 
+std::unique_lock<std::mutex> StatusLine::try_make_way() {
+  std::unique_lock lock(mutex_, std::try_to_lock);
+  if (lock) erase();
+  return lock;
+}
+
 }  // namespace cli

@@ -14,8 +14,10 @@ class StatusLine {
   void draw(std::string_view text);
   void clear();
 
-  // To be held while something else is written to the terminal: the line is gone, and stays so until the lock is.
+  // To be held during one write of something else to the terminal, never while waiting for room there: the line is gone, and stays so until the lock is.
   std::unique_lock<std::mutex> make_way();
+  // The same without waiting: not locked if somebody is writing.
+  std::unique_lock<std::mutex> try_make_way();
   // The last byte of what was written. REQUIRES: the lock of make_way() is held.
   void note_written(char last) { is_at_line_start_ = last == '\n'; }
 

@@ -1,5 +1,7 @@
 #include "io/end_mark.h"
 
+#include <algorithm>
+
 #include "io/database.h"
 #include "io/run_directory.h"
 
@@ -27,6 +29,18 @@ std::optional<EndMark> end_mark_of_sink(const std::string& directory) {
   const auto status = meta(*database, "ended_status");
   if (!status) return std::nullopt;
   return EndMark{static_cast<int>(*status), static_cast<std::uint64_t>(meta(*database, "ended_failed").value_or(0)), meta(*database, "ended_cut").value_or(0) != 0};
+}
+
+std::optional<base::RunId> run_of_ventilator(const std::string& directory) {
+  auto database = Database::open_read_only(directory + "/jobs.db", 1);
+  if (!database) return std::nullopt;
+  auto select = database->prepare("SELECT value FROM meta WHERE key = 'run'");
+  if (!select) return std::nullopt;
+  const auto row = select->step();
+  base::RunId run;
+  if (!row || !*row || select->text(0).size() != run.bytes.size()) return std::nullopt;
+  std::copy_n(select->text(0).begin(), run.bytes.size(), run.bytes.begin());
+  return run;
 }
 
 }  // namespace io

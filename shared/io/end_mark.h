@@ -5,6 +5,8 @@
 #include <optional>
 #include <string>
 
+#include "base/ids.h"
+
 namespace io {
 
 struct EndMark {
@@ -15,5 +17,8 @@ struct EndMark {
 
 // The mark in `directory`/results.db; none when there is none or when a sink runs (it holds its lock): it will say so itself.
 std::optional<EndMark> end_mark_of_sink(const std::string& directory);
+
+// The run that the ventilator's database in `directory` is of; none when there is none, or it cannot be read now.
+std::optional<base::RunId> run_of_ventilator(const std::string& directory);
 
 }  // namespace io

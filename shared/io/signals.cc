@@ -41,6 +41,7 @@ base::Result<Signals> Signals::block() {
     return failure("cannot block signals");
   }
   signals.was_sigpipe_ignored_ = is_ignored(SIGPIPE);
+  std::signal(SIGXFSZ, SIG_IGN);  // a write over the limit of file sizes fails then, with a reason
   std::signal(SIGPIPE, SIG_IGN);
   signals.fd_.reset(::signalfd(-1, &caught, SFD_NONBLOCK | SFD_CLOEXEC));
   if (!signals.fd_) return failure("cannot wait for signals");

@@ -1,5 +1,6 @@
 #include "io/socket.h"
 
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -26,6 +27,7 @@ namespace {
 constexpr int kConnectTimeoutMs = 3000;
 constexpr int kHandshakeTimeoutMs = 8000;
 constexpr int kBacklog = 1024;
+constexpr rlim_t kLeastFiles = 64;
 constexpr int kKeepaliveIdleS = 15;
 constexpr int kKeepaliveIntervalS = 5;
 constexpr int kKeepaliveCount = 3;
@@ -60,6 +62,11 @@ base::Status check_ipc_path(const std::string& endpoint, const std::string& path
 }  // namespace
 
 base::Result<Context> Context::create(int io_threads, int max_sockets) {
+  // With fewer ZeroMQ aborts the program.
+  rlimit files{};
+  if (::getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < kLeastFiles) {
+    return base::Error{base::Error::Kind::Usage, "the limit of open files (ulimit -n) is " + std::to_string(files.rlim_cur) + "; pushmill needs at least " + std::to_string(kLeastFiles)};
+  }
   Context context;
   context.handle_ = zmq_ctx_new();
   if (context.handle_ == nullptr) return failure("cannot start ZeroMQ", errno);

@@ -61,6 +61,13 @@ struct Result {
   std::uint64_t err_bytes = 0;
   std::string command;                 // text of the job, for the log
   std::string reason;                  // one line when pushmill itself has something to say; empty otherwise
+
+  // It ran to an end of its own, or of its time limit: its outputs count.
+  bool has_outcome_of_its_own() const { return outcome == Outcome::Ok || outcome == Outcome::Failed || outcome == Outcome::Timeout; }
+  // The stream went ahead in OUTPUT.
+  bool has_out_file() const { return out.empty() && out_bytes > 0; }
+  bool has_err_file() const { return err.empty() && err_bytes > 0; }
+  std::size_t text_bytes() const { return out.size() + err.size() + command.size() + reason.size(); }
   bool operator==(const Result&) const = default;
 };
 

@@ -57,18 +57,26 @@ base::Result<base::JobSpec> decode_spec(std::string_view bytes) {
   return Error{Error::Kind::Protocol, std::string("malformed job spec: ") + reader.fault() + ", at byte " + std::to_string(reader.offset())};
 }
 
+namespace {
+
+// Quotes and escapes can make the text longer than any frame takes.
+std::string cut(std::string text) {
+  if (text.size() > kMaxString) text.resize(kMaxString);
+  return text;
+}
+
+}  // namespace
+
 std::string describe(const base::JobSpec& spec) {
   const auto text_of = [](const Command& command) { return command.argv.empty() ? command.line : base::shell_join(command.argv); };
-  if (const auto* command = std::get_if<Command>(&spec.work)) return text_of(*command);
-  if (const auto* record = std::get_if<Record>(&spec.work)) return text_of(record->program) + " <<< " + record->input;
+  if (const auto* command = std::get_if<Command>(&spec.work)) return cut(text_of(*command));
+  if (const auto* record = std::get_if<Record>(&spec.work)) return cut(text_of(record->program) + " <<< " + record->input);
   return describe(std::get<Call>(spec.work));
 }
 
 std::string describe(const base::Call& call) {
   const auto value = print_value(call.arguments);
-  std::string text = call.handler + " " + (value ? *value : "(unreadable arguments)");
-  if (text.size() > kMaxString) text.resize(kMaxString);  // escapes can make the print longer than any frame takes
-  return text;
+  return cut(call.handler + " " + (value ? *value : "(unreadable arguments)"));
 }
 
 }  // namespace wire

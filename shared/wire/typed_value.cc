@@ -1,5 +1,7 @@
 #include "wire/typed_value.h"
 
+#include <algorithm>
+
 #include "wire/limits.h"
 
 namespace wire {
@@ -26,7 +28,8 @@ std::string describe_value(const msgpack::object& value) {
 }
 
 base::Result<msgpack::object_handle> unpack_value(std::string_view bytes) {
-  const msgpack::unpack_limit limits(kMaxJob, kMaxJob, kMaxString, kMaxString, kMaxString, kMaxDepth);
+  const std::size_t most = std::min(kMaxString, bytes.size());  // an element takes a byte at least
+  const msgpack::unpack_limit limits(most, most, most, most, most, kMaxDepth);
   std::size_t used = 0;
   try {
     auto value = msgpack::unpack(bytes.data(), bytes.size(), used, nullptr, nullptr, limits);

@@ -111,6 +111,14 @@ class Coprocess(EndToEnd):
         self.assertIn("about to die\n", program.err)
         self.assert_each_once(self.path / "r", len(records))
 
+    def test_a_reason_of_any_length_is_cut_to_a_line(self):
+        (self.path / "error.py").write_text("""import json, sys
+for line in sys.stdin: print(json.dumps({"error": "no\\n" * 2_000_000}), flush=True)""")
+        self.run_to_end("run", "-j4", "--run-dir", "r", "--framing", "json", "--coprocess", "python3 error.py", ":::", *"abcdefgh", status=8)
+        reasons = [reason for reason, in self.rows("reason")]
+        self.assertEqual({len(reason) for reason in reasons}, {4096})
+        self.assertFalse(any("\n" in reason for reason in reasons))
+
     def test_a_program_that_cannot_be_started_fails_the_jobs_as_a_command_would(self):
         self.run_to_end("run", "--run-dir", "r", "--coprocess", "no-such-program", ":::", "a", "b", status=2)
         self.assertEqual(self.rows("outcome", "exit_code"), [("failed", 127)] * 2)

@@ -100,6 +100,20 @@ class SignalsToRoles(EndToEnd):
         ring.ventilator.wait_for("waiting for the sink")
         ring.ventilator.stop(signal.SIGINT, INTERRUPTED)
 
+    def test_a_terminal_that_nobody_reads_stops_the_outputs_and_nothing_else(self):
+        ring = Ring(self)
+        terminal, ours = os.openpty()
+        self.addCleanup(os.close, terminal)
+        ring.sink = self.start("sink", "--listen", ring.endpoint, "--run-dir", ring.run, stdout=ours)
+        os.close(ours)
+        ring.start_ventilator(*Ring.QUICK, "head -c 3000 /dev/zero #", records=range(100))
+        worker = ring.start_worker()
+        wait_until(lambda: len(finished(ring.run)) == 100, "all results, although their outputs go nowhere")
+        worker.stop()
+        wait_until(lambda: "waiting for workers" in ring.sink.err, "a line of the sink's loop")
+        ring.sink.stop()
+        ring.ventilator.stop()
+
 
 if __name__ == "__main__":
     unittest.main()

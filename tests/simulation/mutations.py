@@ -81,7 +81,7 @@ MUTATIONS = (
         ("    if (it->second.attempt > attempt) return std::nullopt;", "    if (it->second.attempt > attempt && !MUTANT) return std::nullopt;"),
     ), "links", "8: the requeue of a superseded attempt"),
     Mutation("repeated_result_not_confirmed", "sink/core.cc", (
-        ("  confirm(worker, attempt);\n", "  if (!MUTANT || !progress_.is_finished(attempt.job)) confirm(worker, attempt);\n"),
+        ("  }\n  confirm(worker, attempt);\n", "  }\n  if (!MUTANT || !progress_.is_finished(attempt.job)) confirm(worker, attempt);\n"),
     ), "links", "9: no confirm"),
     Mutation("own_pause_counts", "sink/core.cc", (
         ("  now_ = clock_.advance(now);\n", "  now_ = clock_.advance(now);\n  if (MUTANT) now_ = now;\n"),
@@ -110,7 +110,7 @@ MUTATIONS = (
     }
     if (MUTANT) {
       for (const Attempt& attempt : std::exchange(to_send_, {})) {
-        unconfirmed_bytes_ -= size_of(unconfirmed_.at(attempt).result);
+        unconfirmed_bytes_ -= unconfirmed_.at(attempt).result.text_bytes();
         unconfirmed_.erase(attempt);
       }
     }
@@ -123,18 +123,15 @@ MUTATIONS = (
         ("  if (!is_late) requeued_.push_back(", "  if (!is_late && !MUTANT) requeued_.push_back("),
     ), "calm", "14: jobs never end"),
     Mutation("row_before_its_output", "sink/core.cc", (
-        ("  if (wants_output(attempt) && !is_whole(result)) return", "  if (!MUTANT && wants_output(attempt) && !is_whole(result)) return"),
+        ("  if (!progress_.is_finished(attempt.job) && !is_whole(result)) {", "  if (!MUTANT && !progress_.is_finished(attempt.job) && !is_whole(result)) {"),
     ), "links", "5: a row without the whole of its output"),
-    Mutation("output_written_behind_a_gap", "sink/core.cc", (
+    Mutation("output_written_behind_a_gap", "sink/core_outputs.cc", (
         ("    if (message.offset > length) return void(++ignored_);", "    if (message.offset > length && !MUTANT) return void(++ignored_);"),
     ), "links", "2: STORED before the output is|5: (an output is not written at the end of its file|a row without)"),
-    Mutation("files_of_a_lost_attempt_dropped", "sink/core.cc", (
-        ("  if (ended.outcome != Outcome::Lost) drop_outputs(attempt);", "  if (ended.outcome != Outcome::Lost || MUTANT) drop_outputs(attempt);"),
-    ), "partitions", "14: jobs never end|14: a worker does not end|14: a role does not end"),
     Mutation("output_never_sent_again", "worker/core.cc", (
         ("    outputs_.note_echo(echoed_);", "    if (!MUTANT) outputs_.note_echo(echoed_);"),
     ), "links", "14: jobs never end|14: a role does not end"),
-    Mutation("stored_before_it_is", "sink/core.cc", (
+    Mutation("stored_before_it_is", "sink/core_outputs.cc", (
         ("      effects_->push_back(WriteOutput{", "      if (!MUTANT) effects_->push_back(WriteOutput{"),
     ), "calm", "2: STORED before the output is|5: a row without"),
     Mutation("sink_waits_for_close_only", "sink/core.cc", (

@@ -7,7 +7,7 @@ using namespace std::chrono_literals;
 using base::Attempt;
 using base::Outcome;
 using sink::Commit;
-using sink::DropOutputs;
+using sink::DropOutput;
 using sink::WriteOutput;
 using support::SinkUnderTest;
 using support::worker_id;
@@ -102,7 +102,7 @@ TEST_CASE("the files of an attempt that failed and of those that lose go behind 
   s.take<WriteOutput>();
   s.take<sink::LogAttempt>();
   s.take<Commit>();
-  CHECK(s.take<DropOutputs>().attempt == kFirst);
+  CHECK(s.take<DropOutput>().attempt == kFirst);
   s.clear();
   s.given_assigned(1, {kSecond});
   s.on(part(kSecond, 0, "ab"));
@@ -120,7 +120,10 @@ TEST_CASE("the files of an attempt that failed and of those that lose go behind 
   s.take<sink::UncountLoss>();
   CHECK(s.take<sink::LogResult>().result.attempt == kSecond);
   s.take<Commit>();
-  CHECK(s.take<DropOutputs>().attempt == Attempt{1, 1, 3});
+  for (const auto stream : {OutputStream::Out, OutputStream::Err}) {
+    const auto dropped = s.take<DropOutput>();
+    CHECK(dropped.attempt == (stream == OutputStream::Out ? kSecond : Attempt{1, 1, 3}));
+  }
   s.clear();
 }
 
@@ -150,6 +153,67 @@ TEST_CASE("parts with absurd numbers change nothing", "[sink]") {
   CHECK(s.core.ignored() == 4);
   s.turn();
   CHECK(s.none());
+}
+
+TEST_CASE("a result that says ok of an attempt whose outputs were dropped when it had ended is confirmed and not taken", "[sink]") {
+  SinkUnderTest s;
+  s.given_ventilator();
+  s.given_assigned(1, {kFirst});
+  s.said_of(1, kFirst, Outcome::Returned);
+  s.on(part(kFirst, 0, "abcde"));
+  s.on(result(s, kFirst, 5));
+  const auto said = s.said_after();
+  CHECK(said.finished.empty());
+  CHECK(said.attempts.empty());
+  CHECK(said.confirmed == std::vector<Attempt>{kFirst});
+}
+
+TEST_CASE("lengths of an attempt that is to run again do not count", "[sink]") {
+  SinkUnderTest s;
+  s.given_ventilator();
+  s.given_assigned(1, {kFirst});
+  s.on(result(s, kFirst, 5, Outcome::Cancelled));
+  const auto said = s.said_after();
+  REQUIRE(said.attempts.size() == 1);
+  CHECK(said.attempts[0].result.out_bytes == 0);
+  CHECK(said.confirmed == std::vector<Attempt>{kFirst});
+  CHECK(said.requeued.size() == 1);
+}
+
+TEST_CASE("a result whose output does not come again within a lease is returned: our disk has lost what its worker has freed", "[sink]") {
+  SinkUnderTest s;
+  s.given_ventilator();
+  s.given_assigned(1, {kFirst});
+  for (int i = 0; i < 11; ++i) {
+    s.on(s.state(1, {kFirst}));
+    s.on(part(kFirst, 3, "de"));
+    s.on(result(s, kFirst, 5));
+    CHECK(s.said_after(1s).confirmed.empty());
+  }
+  s.on(result(s, kFirst, 5));
+  const auto said = s.said_after();
+  REQUIRE(said.attempts.size() == 1);
+  CHECK(said.attempts[0].result.outcome == Outcome::Returned);
+  CHECK(said.attempts[0].result.reason == "part of its output is gone");
+  CHECK_FALSE(said.attempts[0].counted);
+  CHECK(said.requeued.size() == 1);
+  CHECK(said.confirmed == std::vector<Attempt>{kFirst});
+}
+
+TEST_CASE("of a job that is lost for good no file stays", "[sink]") {
+  SinkUnderTest s({.crash_limit = 1});
+  s.given_ventilator();
+  s.given_assigned(1, {kFirst}, true);
+  s.on(part(kFirst, 0, "abc"));
+  s.turn();
+  s.clear();
+  s.pass(12s);
+  s.forget_beats();
+  s.forget<sink::LogResult>();
+  std::size_t dropped = 0;
+  for (const auto& effect : s.effects) dropped += std::holds_alternative<DropOutput>(effect);
+  CHECK(dropped == 2);
+  s.clear();
 }
 
 }  // namespace

@@ -137,7 +137,7 @@ TEST_CASE("of outputs that are not kept the writer says so once they are out, of
   REQUIRE(log->commit());
   CHECK(log->row(1)->out_file.empty() == (keep != KeepOutput::All));
   CHECK(log->row(1)->result.out_bytes == 5);
-  CHECK(log->attempts_with_files()->size() == (keep == KeepOutput::All ? 2 : keep == KeepOutput::Failed ? 1 : 0));
+  CHECK(log->files()->size() == (keep == KeepOutput::All ? 2 : keep == KeepOutput::Failed ? 1 : 0));
 }
 
 }  // namespace

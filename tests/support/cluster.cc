@@ -245,8 +245,8 @@ bool Cluster::carry_out(sink::Effect& effect) {
     if (faults_.at_end != 0 && sink_disk_.ended && !had_ended && chance(faults_.at_end)) throw Crash{"sink"};
   } else if (auto* write = std::get_if<sink::WriteOutput>(&effect)) {
     write_output(*write);
-  } else if (auto* drop = std::get_if<sink::DropOutputs>(&effect)) {
-    for (const auto stream : {wire::OutputStream::Out, wire::OutputStream::Err}) sink_disk_.outputs.erase({drop->attempt, stream});
+  } else if (auto* drop = std::get_if<sink::DropOutput>(&effect)) {
+    sink_disk_.outputs.erase({drop->attempt, drop->stream});
   } else if (auto* open = std::get_if<sink::OpenFeedback>(&effect)) {
     cut(node.feedback);
     node.feedback = connect(open->endpoint);

@@ -164,14 +164,34 @@ for line in sys.stdin: print(len(line), flush=True)')";
   CHECK(c.run(program, "z").out == "2\n");
 }
 
-TEST_CASE("what a child says on stderr before the answer is the job's, up to the limit", "[coprocess]") {
+TEST_CASE("what a child says on stderr before the answer is the job's", "[coprocess]") {
   Coprocesses c;
   const std::string program = "while read -r line; do echo \"about $line\" >&2; echo ok; done";
   CHECK(c.run(program, "1").err == "about 1\n");
   CHECK(c.run(program, "2").err == "about 2\n");
   const auto much = c.run("while read -r line; do head -c 1000000 /dev/zero >&2; echo ok; done", "1");
   CHECK(much.outcome == Outcome::Ok);
-  CHECK(much.err.size() == wire::kInlineOutput);
+  CHECK(much.err.size() == 1000000);
+}
+
+TEST_CASE("a child that cannot be had for want of descriptors is waited for, and nothing of a record that failed reaches another", "[coprocess]") {
+  Coprocesses c(2);
+  CHECK(c.run(kPid, "1").outcome == Outcome::Ok);  // the keeper is there
+  rlimit before{};
+  REQUIRE(getrlimit(RLIMIT_NOFILE, &before) == 0);
+  const int lowest = dup(0);
+  close(lowest);
+  const rlimit none{static_cast<rlim_t>(lowest), before.rlim_max};
+  REQUIRE(setrlimit(RLIMIT_NOFILE, &none) == 0);
+  c.start(kPid, "failed", Framing::Line, 0us, 2);
+  const auto failed = c.collect(1)[0];
+  setrlimit(RLIMIT_NOFILE, &before);
+  CHECK(failed.outcome == Outcome::Failed);
+  CHECK(failed.reason == "cannot make the coprocess's streams: Too many open files");
+  c.start(kPid, "next", Framing::Line, 0us, 2);
+  const auto next = c.collect(1)[0];
+  CHECK(next.outcome == Outcome::Ok);
+  CHECK(next.out.ends_with(" next\n"));
 }
 
 TEST_CASE("a child that dies fails its own job and is replaced", "[coprocess]") {
