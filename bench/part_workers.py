@@ -27,41 +27,56 @@ def read_lines(pipe, count, deadline):
         count -= os.read(pipe, 1 << 20).count(b"\n")
 
 
-def head(program, workers, jobs):
-    """us of head CPU a call, ms of it a second with nothing to do, ms of it for the joining of all."""
+def head(program, workers, jobs, singles):
+    """Of a head with so many workers: us of CPU a call of many at once, us a call of one at a time, ms a second with nothing to do, ms for the joining."""
     with Ring(["--call", "echo"], [lambda endpoint: [program, endpoint, workers]], subprocess.PIPE, subprocess.PIPE) as ring:
-        head_processes = (ring.ventilator, ring.sink)
         deadline = time.monotonic() + 120
         while len(os.listdir(f"/proc/{ring.ventilator.pid}/fd")) < workers + 10:  # a lane each
             if time.monotonic() > deadline or ring.ventilator.poll() is not None:
                 fail(f"{workers} workers did not join")
             time.sleep(0.05)
         time.sleep(SETTLE)
-        joined = cpu(*head_processes)
+        joining = cpu(ring.ventilator, ring.sink)
         time.sleep(2)
-        idle = (cpu(*head_processes) - joined) / 2
-        before, began = cpu(*head_processes), time.perf_counter()
-        ring.ventilator.stdin.write(b"".join(b"%015d\n" % n for n in range(jobs)))
-        ring.ventilator.stdin.flush()
-        read_lines(ring.sink.stdout.fileno(), jobs, deadline)
-        spent, seconds = cpu(*head_processes) - before, time.perf_counter() - began
-        return spent / jobs * 1e6, idle * 1e3, joined * 1e3, jobs / seconds
+        idle = (cpu(ring.ventilator, ring.sink) - joining) / 2
+        line_in, line_out = ring.ventilator.stdin, ring.sink.stdout.fileno()
+
+        def spent(step, times):
+            before, began = cpu(ring.ventilator, ring.sink), time.perf_counter()
+            for i in range(times):
+                line_in.write(b"".join(b"%015d\n" % n for n in range(step)))
+                line_in.flush()
+                read_lines(line_out, step, deadline)
+            # What the heartbeats cost meanwhile is not the calls'.
+            return (cpu(ring.ventilator, ring.sink) - before - idle * (time.perf_counter() - began)) / (step * times) * 1e6
+
+        return spent(jobs, 1), spent(1, singles), idle * 1e3, joining * 1e3
 
 
 def part_workers():
     program = built("many_workers")
     if not program:
         return
-    jobs, rounds, counts = (5_000, 1, (1, 10, 100)) if quick else (20_000, 3, (1, 10, 100, 1000))
+    jobs, singles, rounds, counts = (5_000, 300, 1, (1, 10, 100)) if quick else (20_000, 2_000, 5, (1, 10, 100, 1000))
     figures = {count: [] for count in counts}
     for _ in range(rounds):
         for count in counts:
-            figures[count].append(head(program, count, jobs))
-    one = [values[0] for values in figures[1]]
+            figures[count].append(head(program, count, jobs, singles))
+
+    def row(what, column, count, target=None):
+        mine = [values[column] for values in figures[count]]
+        one = [values[column] for values in figures[1]]
+        text = f"{what}, {count:,} workers of 1 slot"
+        if count == 1:
+            return add(text.replace("workers", "worker"), f"{statistics.median(mine):.1f} us a call")
+        ratio = statistics.median(a / b for a, b in zip(mine, one))
+        add(text, f"{statistics.median(mine):.1f} us a call", "1 worker", f"{statistics.median(one):.1f} us a call", f"{ratio:.2f} x",
+            f"<= {target:g} x" if target else "", ratio <= target if target else None)
+
     for count in counts:
-        mine, idle, joined, rate = (statistics.median(column) for column in zip(*figures[count]))
-        ratio = statistics.median(values[0] / first for values, first in zip(figures[count], one))
-        who = f"{count:,} workers of 1 slot" if count > 1 else "1 worker of 1 slot"
-        add(f"head CPU of {jobs:,} echo calls, {who}", f"{mine:.1f} us a call", "1 worker" if count > 1 else "",
-            f"{statistics.median(one):.1f} us" if count > 1 else "", f"{ratio:.2f} x" if count > 1 else "")
-        add("the same head, nothing to do", f"{idle:.2f} ms a second", "their joining, once", f"{joined:.0f} ms")
+        row(f"head CPU, {singles:,} echo calls one at a time", 1, count, 1.25)
+    for count in counts:
+        row(f"head CPU, {jobs:,} echo calls at once", 0, count)
+    for count in counts:
+        idle, joining = (statistics.median(values[column] for values in figures[count]) for column in (2, 3))
+        add(f"head CPU of {count:,} idle workers".replace(" 1 idle workers", " 1 idle worker"), f"{idle:.2f} ms a second", "joining of all, once", f"{joining:.0f} ms")
