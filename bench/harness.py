@@ -13,6 +13,7 @@ quick = "--quick" in sys.argv[1:]
 programs = pathlib.Path(os.environ.get("PUSHMILL_BIN", ROOT / "build/release/bin")).resolve()
 pushmill = programs / "pushmill"
 scratch = pathlib.Path(tempfile.mkdtemp(prefix="pushmill-bench-", dir=os.environ.get("TMPDIR", "/var/tmp")))
+os.environ["PATH"] += ":/usr/sbin"  # of gearmand; not everybody has it
 # The same shell for all that use one: the system's.
 environment = dict(os.environ, PUSHMILL_STATE=str(scratch), PARALLEL_SHELL="/bin/sh", SHELL="/bin/sh", PARALLEL_HOME=str(scratch / "parallel"))
 rows = []
@@ -123,8 +124,8 @@ def built(name):
     return None
 
 
-def need(program):
+def need(program, how="scripts/setup --compare"):
     if shutil.which(program):
         return True
-    add("", "", program, "not installed", "", "scripts/setup --compare")
+    add("", "", program, "not installed", "", how)
     return False

@@ -59,7 +59,7 @@ def part_queues():
         tools[key] = measure
         others[key] = text
 
-    if need("beanstalkd"):
+    if need("beanstalkd", "apt-get install beanstalkd"):
         def beanstalkd(*with_log):
             def command(port, directory):
                 return ["beanstalkd", "-l", "127.0.0.1", "-p", port, *(["-b", directory] if with_log else []), *with_log]
@@ -68,7 +68,7 @@ def part_queues():
         tool("memory", "beanstalkd, in memory", beanstalkd())
         tool("log", "beanstalkd -b -F, a log as durable as ours here", beanstalkd("-F"))
         tool("synced", "beanstalkd -b, fsync each 50 ms", beanstalkd("-f50"))
-    if need("gearmand"):
+    if need("gearmand", "apt-get install gearman-job-server"):
         tool("gearmand", "gearmand, in memory", peer("gearman", count, lambda port, _: ["gearmand", "-L", "127.0.0.1", "-p", port, "-l", "none"]))
     if others:
         add_rates(f"{count:,} echo calls of 16 B, three processes over TCP", rounds_of(tools, rounds), ours, others)
