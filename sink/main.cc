@@ -1,6 +1,7 @@
 // The sink program.
 #include "cli/exit_status.h"
 #include "io/endpoints.h"
+#include "io/open_files.h"
 #include "io/signals.h"
 #include "sink/options.h"
 #include "sink/shell.h"
@@ -15,6 +16,7 @@ base::Result<int> run(const sink::Options& options) {
   if (!signals) return signals.error();
   auto directory = io::open_run_directory(options.run_directory);
   if (!directory) return directory.error();
+  io::allow_many_open_files();
   auto context = io::Context::create(1, 65535);
   if (!context) return context.error();
 

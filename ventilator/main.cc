@@ -2,6 +2,7 @@
 #include "cli/environment.h"
 #include "cli/exit_status.h"
 #include "io/endpoints.h"
+#include "io/open_files.h"
 #include "io/signals.h"
 #include "ventilator/options.h"
 #include "ventilator/origin.h"
@@ -27,6 +28,7 @@ base::Result<int> run(const ventilator::Options& options, const std::vector<std:
   if (!directory) return directory.error();
   auto source = open_source(options);
   if (!source) return source.error();
+  io::allow_many_open_files();
   auto context = io::Context::create(1, 65535);
   if (!context) return context.error();
 

@@ -1,4 +1,5 @@
 """Workers join and leave at any time."""
+import resource
 import signal
 import unittest
 
@@ -58,6 +59,19 @@ class Joining(EndToEnd):
         ring.wait(all_told=True)
         self.assert_all_ok(ring.run, 60, journal)
         self.assertEqual(query(ring.run, "SELECT count(DISTINCT worker) FROM results"), [(6,)])
+
+    def test_the_number_of_workers_is_not_limited_by_the_callers_soft_limit_of_open_files(self):
+        before = resource.getrlimit(resource.RLIMIT_NOFILE)
+        self.addCleanup(resource.setrlimit, resource.RLIMIT_NOFILE, before)
+        ring = Ring(self)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (256, before[1]))
+        ring.start("echo", records=["a"], workers=0)
+        ring.sink.wait_for("waiting for workers")
+        ring.ventilator.wait_for("waiting for workers")
+        for role in ring.sink, ring.ventilator:
+            self.assertEqual(resource.prlimit(role.pid, resource.RLIMIT_NOFILE), (before[1], before[1]))
+        ring.start_worker()
+        ring.wait()
 
 
 class Leaving(EndToEnd):
