@@ -133,6 +133,7 @@ base::Status Roles::open_roles(const Plan& plan, const worker::CallerSignals& ca
 
   sink::ShellConfig sink;
   sink.listen = {kSinkEndpoint};
+  sink.is_embedded = true;
   sink.run_directory = plan.directory;
   sink.durability = io::Durability::Process;
   sink.joblog = plan.options.joblog;

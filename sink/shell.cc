@@ -176,6 +176,7 @@ void Shell::receive(std::string_view frame) {
 
 // A run that has begun, or whose ventilator has another directory, has its log elsewhere: to begin a second one would lose what that holds.
 std::optional<base::Error> Shell::why_not_ours(const base::RunId& run, const wire::Open& open) const {
+  if (config_.is_embedded) return std::nullopt;
   const auto here = io::run_of_ventilator(config_.run_directory);
   if (open.stamp.sink_epoch == 0 && (!here || *here == run)) return std::nullopt;
   return base::Error{base::Error::Kind::Conflict, "the ventilator that reports here is of run " + run.short_hex() + ", whose log is not in " + config_.run_directory +

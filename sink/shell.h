@@ -30,6 +30,7 @@ struct ShellConfig {
   Order order = Order::Completion;
   KeepOutput keep = KeepOutput::All;
   int out = 1, err = 2;
+  bool is_embedded = false;   // the ventilator is in this process, with the same directory
   int stop_fd = -1;           // readable: commit what is there, and leave
   io::Event* reader_left = nullptr;  // set when nobody reads the outputs any more; none: the run goes on, and its outputs are in its directory
 };

@@ -1,5 +1,7 @@
 #include "worker/program.h"
 
+#include <cstdlib>
+
 #include "cli/environment.h"
 #include "cli/exit_status.h"
 #include "cli/program.h"
@@ -10,6 +12,17 @@
 
 namespace worker {
 namespace {
+
+base::Result<int> status_of(const base::Result<Exit::Why>& why, io::Signals& signals, const Options& options, const cli::Log& log) {
+  if (!why) return why.error();
+  switch (*why) {
+    case Exit::Why::RunComplete: return cli::kExitOk;
+    case Exit::Why::Stopped: return cli::exit_status_of_signal(signals.next().value_or(SIGTERM));
+    case Exit::Why::HeadNotFound: break;
+  }
+  log.error("nothing was heard of the sink at " + options.sink + " and its ventilator in time; leaving");
+  return cli::kExitHeadNotFound;
+}
 
 base::Result<int> run(const Options& options, const HandlerRegistry& handlers) {
   if (auto fine = io::check_endpoint(options.sink, io::EndpointUse::Connect, options.insecure); !fine) return fine.error();
@@ -32,14 +45,9 @@ base::Result<int> run(const Options& options, const HandlerRegistry& handlers) {
   const cli::Log log("worker", cli::LogLevel::Info);
   Shell shell(*context, config, handlers, log);
   const auto why = shell.run();
-  if (!why) return why.error();
-  switch (*why) {
-    case Exit::Why::RunComplete: return cli::kExitOk;
-    case Exit::Why::Stopped: return cli::exit_status_of_signal(signals->next().value_or(SIGTERM));
-    case Exit::Why::HeadNotFound: break;
-  }
-  log.error("nothing was heard of the sink at " + options.sink + " and its ventilator in time; leaving");
-  return cli::kExitHeadNotFound;
+  const auto status = status_of(why, *signals, options, log);
+  if (shell.has_lost_slots()) std::_Exit(status ? *status : cli::fail(status.error(), "worker"));
+  return status;
 }
 
 }  // namespace

@@ -35,6 +35,8 @@ class Shell {
 
   // Runs until the run is complete, the head is not found in time, or it was told to stop.
   base::Result<Exit::Why> run();
+  // Threads of calls that would not end are left: they must not see this program's static objects go.
+  bool has_lost_slots() const { return core_ && core_->slots() < config_.slots; }
 
  private:
   base::Status open_session();

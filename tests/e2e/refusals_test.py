@@ -1,5 +1,6 @@
 """What does not fit a run, or finds it in use, is refused by name, and changes nothing."""
 import contextlib
+import shutil
 import sqlite3
 import unittest
 
@@ -139,6 +140,40 @@ class Databases(EndToEnd):
         (self.path / "r/jobs.db").write_bytes(b"this is no database " * 1000)
         program = self.run_to_end("run", "--run-dir", "r", "echo", ":::", "a", status=STORAGE)
         self.assertIn("jobs.db", program.err)
+
+    def test_a_sink_with_another_directory_than_the_ventilator_refuses_the_run(self):
+        ring = Ring(self)
+        ring.start_sink()
+        ring.start_ventilator(*Ring.QUICK, "echo", records=range(4))
+        wait_until(lambda: (ring.run / "jobs.db").exists() and query(ring.run, "SELECT 1 FROM meta WHERE key = 'run'"), "the run")
+        ring.sink.kill()
+        astray = self.start("sink", "--listen", ring.endpoint, "--run-dir", self.path / "typo")
+        astray.wait(USAGE)
+        self.assertIn("start the sink with the run directory of that ventilator", astray.err)
+        self.assertEqual(len(astray.err.splitlines()), 2)  # where it listened, and this
+        ring.start_sink()
+        ring.start_worker()
+        ring.wait()
+        self.assert_all_ok(ring.run, 4)
+
+    def test_databases_of_two_runs_in_one_directory_are_refused(self):
+        for name in "ab":
+            self.run_to_end("run", "--run-dir", name, "false", ":::", "x", status=1)
+        for file in (self.path / "a").glob("results.db*"):
+            file.unlink()
+        for file in (self.path / "b").glob("results.db*"):
+            shutil.copy(file, self.path / "a")
+        program = self.start("sink", "--listen", f"ipc://{self.path}/s", "--run-dir", "a")
+        program.wait(USAGE)
+        self.assertIn("jobs.db is of run", program.err)
+
+    def test_too_few_open_files_are_refused_before_anything_begins(self):
+        import resource
+        program = self.start("pushmill", "run", "echo", ":::", "a", preexec=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (50, 50)))
+        program.wait(USAGE)
+        self.assertIn("the limit of open files (ulimit -n) is 50; pushmill needs at least 64", program.err)
+        program = self.run_to_end("run", "echo", ":::", "a", preexec=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64)))
+        self.assertEqual(program.out, b"a\n")
 
 
 if __name__ == "__main__":
