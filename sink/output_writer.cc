@@ -162,6 +162,12 @@ bool is_pipe(int fd) {
   return ::fstat(fd, &status) == 0 && S_ISFIFO(status.st_mode);
 }
 
+// The terminal once more, for us alone and never blocking: one with a little room makes a larger write wait, and a stopped one (^S) for ever.
+io::UniqueFd open_terminal(int fd) {
+  if (::isatty(fd) != 1) return {};
+  return io::UniqueFd(::open(("/proc/self/fd/" + std::to_string(fd)).c_str(), O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
+}
+
 void signal_eventfd(int fd) {
   const std::uint64_t one = 1;
   // It fails only when the counter is full, and then it is readable anyway.
@@ -184,8 +190,9 @@ OutputWriter::OutputWriter(ResultLog& log, const OutputFiles& files, const Confi
       order_(config.order),
       keep_(config.keep),
       limits_(config.limits),
-      out_{config.out, is_file(config.out), is_pipe(config.out), ::isatty(config.out) == 1, "standard output"},
-      err_{config.err, is_file(config.err), is_pipe(config.err), ::isatty(config.err) == 1, "standard error"},
+      terminals_{open_terminal(config.out), open_terminal(config.err)},
+      out_{terminals_[0] ? terminals_[0].get() : config.out, is_file(config.out), is_pipe(config.out), ::isatty(config.out) == 1, "standard output"},
+      err_{terminals_[1] ? terminals_[1].get() : config.err, is_file(config.err), is_pipe(config.err), ::isatty(config.err) == 1, "standard error"},
       wake_fd_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
       stop_fd_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
       emitted_(config.mark),

@@ -113,6 +113,7 @@ class OutputWriter {
   const Order order_;
   const KeepOutput keep_;
   const Limits limits_;
+  const io::UniqueFd terminals_[2];
   const Stream out_, err_;
   io::UniqueFd wake_fd_, stop_fd_;
 

@@ -5,7 +5,7 @@ import signal
 import subprocess
 import unittest
 
-from support import EndToEnd, Ring, children, finished, query, wait_until
+from support import EndToEnd, Ring, SLOWNESS, children, finished, query, wait_until
 
 # Some megabytes whose every line says where it stands.
 LARGE = "seq {0} 700000"
@@ -73,7 +73,8 @@ class Streaming(EndToEnd):
         wait_until(lambda: finished(self.path / "r") == [1, 2] or finished(self.path / "r") == [2, 1] or len(finished(self.path / "r")) == 2,
                    "both jobs, while nobody reads")
         peaks = [peak_megabytes(pid) for pid in (program.pid, *children(program.pid, "keeper"))]
-        self.assertLess(max(peaks), 100)
+        if SLOWNESS == 1:  # sanitizers keep freed memory on purpose
+            self.assertLess(max(peaks), 100)
         total = 0
         while block := program.process.stdout.read(1 << 20):
             total += len(block)
