@@ -38,7 +38,7 @@ class SignalsToRun(EndToEnd):
         self.stop_and_resume(lambda program: program.send(signal.SIGHUP), 128 + signal.SIGHUP)
 
     def test_a_second_signal_waits_for_nothing(self):
-        program = self.start("pushmill", "run", "-j1", "--run-dir", "r", "trap 'touch termed' TERM; touch trapped; while :; do sleep 0.05; done #", ":::", "x")
+        program = self.start("pushmill", "run", "-j1", "--run-dir", "r", "trap ': >termed' TERM; touch trapped; while :; do sleep 0.05; done #", ":::", "x")
         wait_until((self.path / "trapped").exists, "the job")
         program.send(signal.SIGTERM)
         wait_until((self.path / "termed").exists, "the first signal to work")
