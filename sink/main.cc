@@ -16,7 +16,7 @@ base::Result<int> run(const sink::Options& options) {
   if (!signals) return signals.error();
   auto directory = io::open_run_directory(options.run_directory);
   if (!directory) return directory.error();
-  io::allow_many_open_files();
+  io::allow_open_files(UINT64_MAX);  // one for each worker
   auto context = io::Context::create(1, 65535);
   if (!context) return context.error();
 

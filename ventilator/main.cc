@@ -28,7 +28,7 @@ base::Result<int> run(const ventilator::Options& options, const std::vector<std:
   if (!directory) return directory.error();
   auto source = open_source(options);
   if (!source) return source.error();
-  io::allow_many_open_files();
+  io::allow_open_files(UINT64_MAX);  // two for each worker
   auto context = io::Context::create(1, 65535);
   if (!context) return context.error();
 

@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "io/clock.h"
+#include "io/open_files.h"
 #include "worker/framing.h"
 #include "worker/keeper_launch.h"
 
@@ -42,13 +43,6 @@ std::size_t bytes_in(int pipe) {
   return pipe >= 0 && ioctl(pipe, FIONREAD, &bytes) == 0 ? static_cast<std::size_t>(bytes) : 0;
 }
 
-void allow_files(std::size_t count) {
-  rlimit files{};
-  if (getrlimit(RLIMIT_NOFILE, &files) != 0 || files.rlim_cur >= count) return;
-  files.rlim_cur = std::min<rlim_t>(count, files.rlim_max);
-  setrlimit(RLIMIT_NOFILE, &files);
-}
-
 std::string path_of(const io::UniqueFd& fd) { return "/proc/" + std::to_string(getpid()) + "/fd/" + std::to_string(fd.get()); }
 
 }  // namespace
@@ -67,7 +61,7 @@ CoprocessRunner::CoprocessRunner(Config config, io::UniqueFd epoll, io::UniqueFd
     : config_(std::move(config)), keeper_(config_.keeper), epoll_(std::move(epoll)), timer_(std::move(timer)), slots_(slots),
       scratch_(std::make_unique_for_overwrite<char[]>(kScratch)), events_(std::min<std::size_t>(3 * slots + 2, 256)) {
   for (std::uint32_t i = 0; i < slots; ++i) slots_[i].number = i + 1;
-  allow_files(kOthersFiles + kFilesOfSlot * slots);  // after the keeper has noted what commands are to have
+  io::allow_open_files(kOthersFiles + kFilesOfSlot * slots);  // after the keeper has noted what commands are to have
 }
 
 CoprocessRunner::~CoprocessRunner() {
@@ -94,12 +88,12 @@ void CoprocessRunner::start(const base::Attempt& attempt, std::uint32_t number, 
   slot.queue.push_back({attempt, last_program_, std::move(record.input), limit});
   ++waiting_;
   if (!slot.has_record) advance(slot);
-  watch_keeper();
+  keeper_watch_.renew(epoll_.get(), keeper_, kKeeperEvent);
 }
 
 void CoprocessRunner::kill(const base::Attempt& attempt) {
   for (Slot& slot : slots_) {
-    if (slot.has_record && slot.record.attempt == attempt) return end_with(slot, Outcome::Cancelled, {}), watch_keeper();
+    if (slot.has_record && slot.record.attempt == attempt) return end_with(slot, Outcome::Cancelled, {}), keeper_watch_.renew(epoll_.get(), keeper_, kKeeperEvent);
     const auto at = std::find_if(slot.queue.begin(), slot.queue.end(), [&](const Item& item) { return item.attempt == attempt; });
     if (at == slot.queue.end()) continue;
     refuse(*at, slot, Outcome::Cancelled, "cancelled before it was started");
@@ -139,28 +133,15 @@ void CoprocessRunner::take_events(int timeout_ms) {
   }
   if (has_keeper_news) take_keeper();
   if (has_timer) on_deadlines();
-  watch_keeper();
+  keeper_watch_.renew(epoll_.get(), keeper_, kKeeperEvent);
 }
 
 void CoprocessRunner::take_keeper() {
   ended_.clear();
   keeper_.collect(none_, ended_);
-  watch_keeper();  // before a closed descriptor's number can be another's
+  keeper_watch_.renew(epoll_.get(), keeper_, kKeeperEvent);  // before a closed descriptor's number can be another's
   for (const base::Attempt& child : keeper_.take_launched()) on_launched(child);
   for (wire::Result& ended : ended_) on_child_end(std::move(ended));
-}
-
-void CoprocessRunner::watch_keeper() {
-  const int fd = keeper_.fd();
-  const short events = keeper_.events();
-  if (fd == keeper_fd_ && events == keeper_events_) return;
-  if (keeper_fd_ >= 0) epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, keeper_fd_, nullptr);
-  keeper_fd_ = fd;
-  keeper_events_ = events;
-  epoll_event event{};
-  event.events = EPOLLIN | ((events & POLLOUT) != 0 ? EPOLLOUT : 0u);
-  event.data.u64 = kKeeperEvent;
-  if (fd >= 0) epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event);
 }
 
 void CoprocessRunner::watch(Slot& slot, Stream stream, std::uint32_t events, int operation) {

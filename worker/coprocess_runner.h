@@ -117,7 +117,6 @@ class CoprocessRunner {
 
   void take_events(int timeout_ms);
   void take_keeper();
-  void watch_keeper();
   void watch(Slot& slot, Stream stream, std::uint32_t events, int operation);
   void unwatch(const io::UniqueFd& fd);
   void arm(base::TimePoint at);
@@ -126,8 +125,7 @@ class CoprocessRunner {
   Config config_;
   KeeperRunner keeper_;
   io::UniqueFd epoll_, timer_;
-  int keeper_fd_ = -1;
-  short keeper_events_ = 0;
+  KeeperWatch keeper_watch_;
   base::TimePoint armed_ = base::kNever;
   std::vector<Slot> slots_;
   std::shared_ptr<const Program> last_program_;

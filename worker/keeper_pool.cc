@@ -1,6 +1,5 @@
 #include "worker/keeper_pool.h"
 
-#include <poll.h>
 #include <sys/epoll.h>
 
 #include <cerrno>
@@ -21,19 +20,6 @@ base::Result<std::unique_ptr<KeeperPool>> KeeperPool::create(const KeeperRunner:
 
 KeeperPool::KeeperPool(const KeeperRunner::Config& config, std::uint32_t keepers, io::UniqueFd epoll) : epoll_(std::move(epoll)), members_(keepers) {
   for (Member& member : members_) member.runner = std::make_unique<KeeperRunner>(config);
-}
-
-// A descriptor that was closed has left the epoll by itself, and its number may be another's by now.
-void KeeperPool::watch(Member& member) {
-  const int fd = member.runner->fd();
-  const short events = member.runner->events();
-  if (fd == member.watched_fd && events == member.watched_events) return;
-  if (member.watched_fd >= 0 && member.watched_fd != fd) ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, member.watched_fd, nullptr);
-  epoll_event event{};
-  event.events = ((events & POLLIN) != 0 ? EPOLLIN : 0u) | ((events & POLLOUT) != 0 ? EPOLLOUT : 0u);
-  if (fd >= 0) ::epoll_ctl(epoll_.get(), fd == member.watched_fd ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, fd, &event);
-  member.watched_fd = fd;
-  member.watched_events = events;
 }
 
 void KeeperPool::start(const base::Attempt& attempt, std::uint32_t slot, const base::Command& command, base::Duration limit) {
@@ -61,8 +47,6 @@ void KeeperPool::grant(const base::Attempt& attempt, wire::OutputStream stream, 
   member->runner->grant(attempt, stream, length);
   watch(*member);
 }
-
-short KeeperPool::events() const { return POLLIN; }
 
 void KeeperPool::collect(std::vector<OutputRead>& outputs, std::vector<wire::Result>& results) {
   const std::size_t before = results.size();

@@ -9,31 +9,29 @@
 #include "base/result.h"
 #include "io/unique_fd.h"
 #include "worker/keeper_runner.h"
-#include "worker/process_runner.h"
 
 namespace worker {
 
-class KeeperPool : public ProcessRunner {
+class KeeperPool {
  public:
   // A slot's commands all go to the same keeper; `keepers` at most, each started when it gets its first command. REQUIRES: keepers > 0.
   static base::Result<std::unique_ptr<KeeperPool>> create(const KeeperRunner::Config& config, std::uint32_t keepers);
 
-  void start(const base::Attempt& attempt, std::uint32_t slot, const base::Command& command, base::Duration limit) override;
-  void kill(const base::Attempt& attempt) override;
-  int fd() const override { return epoll_.get(); }
-  short events() const override;
-  void grant(const base::Attempt& attempt, wire::OutputStream stream, std::uint64_t length) override;
-  void collect(std::vector<OutputRead>& outputs, std::vector<wire::Result>& results) override;
+  // As KeeperRunner has them.
+  void start(const base::Attempt& attempt, std::uint32_t slot, const base::Command& command, base::Duration limit);
+  void kill(const base::Attempt& attempt);
+  int fd() const { return epoll_.get(); }  // to be read from
+  void grant(const base::Attempt& attempt, wire::OutputStream stream, std::uint64_t length);
+  void collect(std::vector<OutputRead>& outputs, std::vector<wire::Result>& results);
 
  private:
   struct Member {
     std::unique_ptr<KeeperRunner> runner;
-    int watched_fd = -1;
-    short watched_events = 0;
+    KeeperWatch watch;
   };
   KeeperPool(const KeeperRunner::Config& config, std::uint32_t keepers, io::UniqueFd epoll);
   Member* member_of(const base::Attempt& attempt);
-  void watch(Member& member);
+  void watch(Member& member) { member.watch.renew(epoll_.get(), *member.runner, 0); }
 
   io::UniqueFd epoll_;
   std::vector<Member> members_;

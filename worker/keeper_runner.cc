@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <spawn.h>
+#include <sys/epoll.h>
 #include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/socket.h>
@@ -305,6 +306,19 @@ void KeeperRunner::finish_sweep() {
     waiting_.pop_front();
     hand_over(waiting.running, waiting.command, waiting.limit, waiting.streams);
   }
+}
+
+void KeeperWatch::renew(int epoll, const KeeperRunner& runner, std::uint64_t about) {
+  const int fd = runner.fd();
+  const short events = runner.events();
+  if (fd == fd_ && events == events_) return;
+  if (fd_ >= 0) epoll_ctl(epoll, EPOLL_CTL_DEL, fd_, nullptr);  // does nothing if it has been closed
+  fd_ = fd;
+  events_ = events;
+  epoll_event event{};
+  event.events = EPOLLIN | ((events & POLLOUT) != 0 ? EPOLLOUT : 0u);
+  event.data.u64 = about;
+  if (fd >= 0) epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event);
 }
 
 }  // namespace worker

@@ -15,8 +15,8 @@
 #include <utility>
 #include <vector>
 
+#include "worker/events.h"
 #include "worker/keeper_protocol.h"
-#include "worker/process_runner.h"
 #include "worker/process_tree.h"
 #include "wire/limits.h"
 
@@ -29,7 +29,7 @@ struct CallerSignals {
   static CallerSignals of_this_process();
 };
 
-class KeeperRunner : public ProcessRunner {
+class KeeperRunner {
  public:
   struct Config {
     std::string keeper;  // path of the executable
@@ -40,17 +40,28 @@ class KeeperRunner : public ProcessRunner {
   };
   explicit KeeperRunner(Config config);
   // Ends everything that runs and waits until it has ended (grace and a little more); what has not been collected is dropped.
-  ~KeeperRunner() override;
+  ~KeeperRunner();
   bool has_timer() const { return timer_fd_ >= 0; }  // without one, for want of descriptors, it is of no use
 
-  void start(const base::Attempt& attempt, std::uint32_t slot, const base::Command& command, base::Duration limit) override;
+  // Starts `command` as `attempt`. Every start gives exactly one result through collect(), whatever happens: a command that cannot be started is a failed
+  // result with the shell's exit code (126, 127) and a reason; attempts that a dead keeper ran are results with outcome Lost; where
+  // nothing can be run (no keeper can be started) the outcome is Returned.
+  // `limit`: 0 for none; after it the whole process tree is ended and the outcome is Timeout.
+  void start(const base::Attempt& attempt, std::uint32_t slot, const base::Command& command, base::Duration limit);
   // The same for a command that is to have these streams, and no time limit.
   void start_with_streams(const base::Attempt& attempt, std::uint32_t slot, const base::Command& command, const StreamPaths& streams);
-  void kill(const base::Attempt& attempt) override;
-  int fd() const override;
-  short events() const override;
-  void grant(const base::Attempt& attempt, wire::OutputStream stream, std::uint64_t length) override;
-  void collect(std::vector<OutputRead>& outputs, std::vector<wire::Result>& results) override;
+  // Ends the whole process tree of a running attempt, TERM first, then KILL; its result has outcome Cancelled. Unknown attempts are ignored.
+  void kill(const base::Attempt& attempt);
+  // A descriptor to poll for `events()` (poll(2) bits), or -1 while there is nothing to wait for; both may change after every call here.
+  int fd() const;
+  short events() const;
+  // An output of a running attempt may be read up to `length`; beyond that its pipe is left to fill. At first that is Config::output_window.
+  void grant(const base::Attempt& attempt, wire::OutputStream stream, std::uint64_t length);
+  // To be called when the descriptor is ready: moves what was read of large outputs to the end of `outputs`, and what is finished to the end of
+  // `results`, behind all of its outputs. Never blocks.
+  // Filled in: attempt, outcome, exit_code, signal, slot, times, rusage, outputs (those that are not large) and their lengths, reason. `command` is left
+  // to the caller.
+  void collect(std::vector<OutputRead>& outputs, std::vector<wire::Result>& results);
 
   // Attempts started with streams whose command now has them, since the last call.
   std::vector<base::Attempt> take_launched() { return std::exchange(launched_, {}); }
@@ -104,6 +115,17 @@ class KeeperRunner : public ProcessRunner {
   std::vector<base::Attempt> launched_;
   std::vector<wire::Result> ready_;                      // results that did not come from a keeper
   std::vector<pid_t> adopted_;                           // living children that came to us from dead keepers: of attempts that had ended well
+};
+
+// A runner's descriptor in an epoll, under the word `about`. renew() is to follow every call of the runner's: the number of a descriptor that it has closed
+// could be another's next.
+class KeeperWatch {
+ public:
+  void renew(int epoll, const KeeperRunner& runner, std::uint64_t about);
+
+ private:
+  int fd_ = -1;
+  short events_ = 0;
 };
 
 }  // namespace worker

@@ -2,12 +2,14 @@
 
 #include <sys/resource.h>
 
+#include <algorithm>
+
 namespace io {
 
-void allow_many_open_files() {
+void allow_open_files(std::uint64_t count) {
   rlimit files{};
-  if (getrlimit(RLIMIT_NOFILE, &files) != 0) return;
-  files.rlim_cur = files.rlim_max;
+  if (getrlimit(RLIMIT_NOFILE, &files) != 0 || files.rlim_cur >= count) return;
+  files.rlim_cur = std::min<rlim_t>(count, files.rlim_max);
   setrlimit(RLIMIT_NOFILE, &files);
 }
 

@@ -1,10 +1,12 @@
 // How many descriptors this process may have open.
 #pragma once
 
+#include <cstdint>
+
 namespace io {
 
-// Raises the soft limit, often 1,024, to the hard one: a ventilator needs two descriptors for each worker, a sink one. Not for a process that starts users' commands, which
-// are to have the limit that the caller had.
-void allow_many_open_files();
+// Raises the soft limit, often 1,024, to `count` or as far as the hard one lets it; never lowers it. Commands are to have the limit that the caller had: whoever starts them has
+// noted it before.
+void allow_open_files(std::uint64_t count);
 
 }  // namespace io
