@@ -350,8 +350,9 @@ void Core::on_event(Turn&&) {
     std::erase_if(to_send_, [this](const Attempt& attempt) { return !unconfirmed_.contains(attempt); });
     std::vector<Attempt> waiting;  // for the rest of their outputs to go ahead
     if (outputs_.held_bytes() > 0) {
-      std::copy_if(to_send_.begin(), to_send_.end(), std::back_inserter(waiting), [this](const Attempt& attempt) { return outputs_.has_unsent(attempt); });
-      std::erase_if(to_send_, [this](const Attempt& attempt) { return outputs_.has_unsent(attempt); });
+      const auto waits = std::stable_partition(to_send_.begin(), to_send_.end(), [this](const Attempt& attempt) { return !outputs_.has_unsent(attempt); });
+      waiting.assign(waits, to_send_.end());
+      to_send_.erase(waits, to_send_.end());
     }
     if (!to_send_.empty()) {
       for (const Attempt& attempt : to_send_) unconfirmed_.at(attempt).next_state = state_seq_ + 1;

@@ -19,7 +19,7 @@ namespace {
 enum Tag : io::Reactor::Tag { kLane, kStop, kQuit, kCommands, kCalls, kCoprocesses };
 constexpr int kOutbox = 65536;  // frames; what finds no room is sent again after the next echoed STATE
 constexpr int kFramesPerTurn = 256;
-constexpr std::uint32_t kMostKeepers = 16;  // some 40,000 commands a second: the ring is busy with that
+constexpr std::uint32_t kMostKeepers = 16;
 constexpr base::Duration kLinger{500'000};
 constexpr base::Duration kWord{5'000'000};    // between two lines that say what is waited for
 constexpr base::Duration kReopen{1'000'000};  // until sockets that could not be opened are tried again
