@@ -6,7 +6,7 @@
 
 #include "cli/exit_status.h"
 #include "io/clock.h"
-#include "io/end_mark.h"
+#include "io/marks.h"
 #include "io/host.h"
 #include "io/insist.h"
 #include "wire/codec.h"

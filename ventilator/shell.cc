@@ -7,7 +7,7 @@
 
 #include "cli/exit_status.h"
 #include "io/clock.h"
-#include "io/end_mark.h"
+#include "io/marks.h"
 #include "io/endpoints.h"
 #include "io/entropy.h"
 #include "io/insist.h"

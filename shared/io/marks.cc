@@ -1,4 +1,4 @@
-#include "io/end_mark.h"
+#include "io/marks.h"
 
 #include <algorithm>
 

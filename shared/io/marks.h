@@ -1,4 +1,4 @@
-// Whether a sink that has gone left the mark that the run is complete, in the table `meta` of its database.
+// What ventilator and sink read of each other's database: marks in its table `meta`.
 #pragma once
 
 #include <cstdint>
@@ -15,7 +15,7 @@ struct EndMark {
   bool cut = false;
 };
 
-// The mark in `directory`/results.db; none when there is none or when a sink runs (it holds its lock): it will say so itself.
+// Whether a sink that has gone left the mark that the run is complete, in `directory`/results.db; none when there is none or when a sink runs (it holds its lock): it will say so itself.
 std::optional<EndMark> end_mark_of_sink(const std::string& directory);
 
 // The run that the ventilator's database in `directory` is of; none when there is none, or it cannot be read now.
