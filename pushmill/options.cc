@@ -35,10 +35,8 @@ std::optional<cli::Leave> parse_run(const std::vector<std::string>& arguments, R
   if (app.count("--run-dir") > 0 && options.run_directory.empty()) return cli::Leave{cli::kExitUsage, "--run-dir: the name of the directory is empty\n"};
   if (options.arguments && !options.input_file.empty()) return cli::Leave{cli::kExitUsage, "::: and --arg-file exclude each other\n"};
   if (options.call.size() > wire::kMaxName) return cli::Leave{cli::kExitUsage, "--call: the name of a handler has at most 256 bytes\n"};
-  const auto is_source = [](const std::string& word) { return word == ":::" || word == "::::" || word == ":::+" || word == "::::+"; };
   for (const auto* words : {&options.words, options.arguments ? &*options.arguments : &options.words}) {
-    const auto other = std::find_if(words->begin(), words->end(), is_source);
-    if (other != words->end()) return cli::Leave{cli::kExitUsage, *other + " is not supported here: there is one :::, or --arg-file\n"};
+    if (const std::string* other = cli::find_source(*words)) return cli::Leave{cli::kExitUsage, *other + " is not supported here: there is one :::, or --arg-file\n"};
   }
   return std::nullopt;
 }

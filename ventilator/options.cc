@@ -1,7 +1,6 @@
 #include "ventilator/options.h"
 
 #include <CLI/CLI.hpp>
-#include <algorithm>
 
 #include "cli/exit_status.h"
 #include "wire/limits.h"
@@ -28,8 +27,8 @@ std::optional<cli::Leave> parse(const std::vector<std::string>& arguments, Optio
   app.add_flag("--insecure", options.insecure, "allow tcp:// endpoints, through which others could run commands as you");
   if (auto leave = cli::parse(app, arguments, &options.words)) return leave;
   if (!options.call.empty() && !options.words.empty()) return cli::Leave{cli::kExitUsage, "--call and a command template exclude each other\n"};
-  if (const auto source = std::find(options.words.begin(), options.words.end(), ":::"); source != options.words.end()) {
-    return cli::Leave{cli::kExitUsage, "::: is for pushmill run; the ventilator reads its records from stdin or --arg-file\n"};
+  if (const std::string* source = cli::find_source(options.words)) {
+    return cli::Leave{cli::kExitUsage, *source + " is for pushmill run; the ventilator reads its records from stdin or --arg-file\n"};
   }
   if (auto leave = cli::check_coprocess(options.coprocess, options.framing, options.call, options.words)) return leave;
   if (options.call.size() > wire::kMaxName) return cli::Leave{cli::kExitUsage, "--call: the name of a handler has at most 256 bytes\n"};

@@ -97,10 +97,17 @@ CLI::Option* add_choice(CLI::App& app, const std::string& name, const std::vecto
       help)->type_name("WORD");
 }
 
+const std::string* find_source(const std::vector<std::string>& words) {
+  const auto found = std::find_if(words.begin(), words.end(), [](const std::string& word) { return word == ":::" || word == "::::" || word == ":::+" || word == "::::+"; });
+  return found == words.end() ? nullptr : &*found;
+}
+
 void add_coprocess(CLI::App& app, std::optional<std::string>& coprocess, std::optional<base::Framing>& framing) {
   app.add_option_function<std::string>("--coprocess", [&coprocess](const std::string& text) { coprocess = text; },
                                        "keep a child of COMMAND in each slot: it is given each line and answers with one")->type_name("COMMAND");
-  add_choice(app, "--framing", {"line", "length", "json"}, [&framing](std::size_t index) { framing = static_cast<base::Framing>(index); },
+  std::vector<std::string> framings;
+  for (const auto known : {base::Framing::Line, base::Framing::Length, base::Framing::Json}) framings.emplace_back(base::name(known));
+  add_choice(app, "--framing", framings, [&framing](std::size_t index) { framing = static_cast<base::Framing>(index); },
              "of records and answers of a coprocess: line, length (4 bytes, greatest first, and so many bytes) or json (one value a line)")->default_str("line");
 }
 

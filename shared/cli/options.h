@@ -39,6 +39,9 @@ CLI::Option* add_count(CLI::App& app, const std::string& name, std::uint32_t& va
 CLI::Option* add_choice(CLI::App& app, const std::string& name, const std::vector<std::string>& words, const std::function<void(std::size_t)>& take,
                         const std::string& help);
 
+// The first of the words that name a source of arguments in GNU parallel (:::, ::::, :::+, ::::+); null: there is none.
+const std::string* find_source(const std::vector<std::string>& words);
+
 // --coprocess and --framing, and what is wrong about them beside a call (its handler) or the words of a command. The default framing is line.
 void add_coprocess(CLI::App& app, std::optional<std::string>& coprocess, std::optional<base::Framing>& framing);
 std::optional<Leave> check_coprocess(const std::optional<std::string>& coprocess, const std::optional<base::Framing>& framing, const std::string& call,
