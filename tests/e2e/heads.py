@@ -17,6 +17,12 @@ class KillHead(EndToEnd):
     def kill_at_random_moments(self, victims, transport, jobs=200, kills=2):
         journal, ring = self.journal(), Ring(self, transport)
         ring.start(journal.job("sleep 0.01; echo {}"), records=range(jobs), workers=2)
+        self.kill_and_go_on(ring, journal, victims, jobs, kills)
+        self.assert_all_ok(ring.run, jobs, journal)
+        return ring
+
+    def kill_and_go_on(self, ring, journal, victims, jobs, kills=2):
+        """At random moments, until the end; then: what was committed and what ran in living workers has not run again."""
         done = {}
         for moment in sorted(self.random.sample(range(1, jobs - 20), kills)):
             wait_until(lambda: not ring.sink.is_running() or is_finished(ring.run, moment)(), f"{moment} results")
@@ -29,12 +35,10 @@ class KillHead(EndToEnd):
             for name in victims:
                 getattr(ring, f"start_{name}")()
         ring.wait()
-        self.assert_all_ok(ring.run, jobs, journal)
         starts = journal.starts()
         self.assertEqual({job: starts[job] for job in done}, done, f"committed jobs that were run again (PUSHMILL_E2E_SEED={self.seed})")
         self.assertEqual({job: count for job, count in starts.items() if count > 1}, {}, f"jobs of living workers that were run again (PUSHMILL_E2E_SEED={self.seed})")
         self.assertEqual(query(ring.run, "SELECT job, outcome, reason FROM attempts WHERE outcome NOT IN ('returned')"), [])
-        return ring
 
     def keep_running_jobs(self, victims, silence=0):
         """Jobs that run while the head is away are not run again: shown when all others are done, and the head so knows of these and hands out.

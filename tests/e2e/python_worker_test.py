@@ -247,22 +247,8 @@ class Kills(PythonTest):
         """As the same test of our own workers: what is committed and what runs in living workers does not run again."""
         journal = self.journal()
         ring = self.ring("work", [f"{n} sleep" for n in range(1, jobs + 1)], workers=2, transport=transport)
-        done = {}
-        for moment in sorted(self.random.sample(range(1, jobs - 20), 2)):
-            wait_until(lambda: not ring.sink.is_running() or is_finished(ring.run, moment)(), f"{moment} results")
-            for name in victims:
-                getattr(ring, name).kill()
-            committed = {job for (job,) in query(ring.run, "SELECT job FROM results")}
-            starts = journal.starts()
-            done.update({job: starts[job] for job in committed})
-            for name in victims:
-                getattr(ring, f"start_{name}")()
-        ring.wait()
+        self.kill_and_go_on(ring, journal, victims, jobs)
         self.assert_all_ok(ring.run, jobs)
-        starts = journal.starts()
-        self.assertEqual({job: starts[job] for job in done}, done, f"committed jobs that were run again (PUSHMILL_E2E_SEED={self.seed})")
-        self.assertEqual({job: count for job, count in starts.items() if count > 1}, {}, f"jobs of living workers that were run again (PUSHMILL_E2E_SEED={self.seed})")
-        self.assertEqual(query(ring.run, "SELECT job, outcome, reason FROM attempts WHERE outcome <> 'returned'"), [])
 
     def test_of_the_ventilator(self):
         self.kill_at_random(["ventilator"])

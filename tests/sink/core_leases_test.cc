@@ -15,15 +15,10 @@ using sink::LogEnded;
 using sink::LogResult;
 using sink::OpenFeedback;
 using sink::UncountLoss;
+using support::retries;
 using support::SinkUnderTest;
 using support::worker_id;
 using namespace std::chrono_literals;
-
-wire::Policy retries(std::uint32_t n) {
-  wire::Policy policy;
-  policy.retries = n;
-  return policy;
-}
 
 // ---- rule 3: returned
 

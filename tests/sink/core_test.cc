@@ -11,15 +11,10 @@ using sink::Commit;
 using sink::LogPolicy;
 using sink::LogResult;
 using sink::OpenFeedback;
+using support::retries;
 using support::SinkUnderTest;
 using support::worker_id;
 using namespace std::chrono_literals;
-
-wire::Policy retries(std::uint32_t n) {
-  wire::Policy policy;
-  policy.retries = n;
-  return policy;
-}
 
 // ---- rule 6: one recovery path with the ventilator
 

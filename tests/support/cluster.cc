@@ -357,17 +357,7 @@ void Cluster::start_roles() {
     if (disk.ended && !ventilator_) {
       sink_left_ = true;
     } else {
-      sink_ = std::make_unique<SinkNode>(SinkNode{sink::Core({++disk.epoch, disk.policy, disk.emitted, disk.ended}), {}, nullptr, 0, 0, 0, {}, {}});
-      for (const auto& [job, result] : disk.results) sink_->core.recover_finished(job, result.outcome != Outcome::Ok);
-      for (const auto& [attempt, ended] : disk.attempts) {
-        if (!disk.results.contains(attempt.job)) sink_->core.recover_ended(ended);
-      }
-      std::erase_if(disk.outputs, [&](const auto& output) {
-        const auto& [attempt, stream] = output.first;
-        const auto winner = disk.results.find(attempt.job);
-        if (winner != disk.results.end() && winner->second.attempt == attempt) return false;
-        return !sink_->core.recover_output(attempt, stream, output.second.size());
-      });
+      sink_ = std::make_unique<SinkNode>(SinkNode{disk.start(), {}, nullptr, 0, 0, 0, {}, {}});
     }
   }
   for (std::size_t i = 0; i < workers_at_.size();) {

@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "base/random.h"
-#include "sink/core.h"
+#include "tests/support/sink_disk.h"
 #include "ventilator/core.h"
 #include "worker/core.h"
 
@@ -67,14 +67,6 @@ class Cluster {
     std::uint64_t retry_at = 0;
   };
   struct VentilatorDisk { std::uint64_t epoch = 0; base::JobId horizon = 0, accepted = 0; bool input_ended = false, ended = false; };
-  struct SinkDisk {
-    std::uint64_t epoch = 0, emitted = 0, failed = 0;
-    std::optional<wire::Policy> policy;
-    std::map<base::JobId, wire::Result> results;
-    std::map<base::Attempt, sink::EndedAttempt> attempts;
-    std::optional<sink::LogEnded> ended;
-    std::map<std::pair<base::Attempt, wire::OutputStream>, std::string> outputs;
-  };
   struct VentilatorNode {
     ventilator::Core core;
     std::string endpoint;

@@ -27,8 +27,7 @@ void Cluster::commit() {
       ++counters_.results;
     } else if (const auto* row = std::get_if<sink::LogAttempt>(&effect)) {
       const Attempt attempt = row->result.attempt;
-      const auto winner = sink_disk_.results.find(attempt.job);
-      if (winner != sink_disk_.results.end() && winner->second.attempt == attempt) continue;
+      if (sink_disk_.is_result(attempt)) continue;
       const bool is_new = sink_disk_.attempts.emplace(attempt, sink::EndedAttempt{attempt, row->result.outcome, row->counted, row->alone}).second;
       if (!is_new && row->result.outcome != Outcome::Superseded) throw Violation(where("11: an attempt ends twice " + attempt.text()));
       if (row->counted && row->result.outcome == Outcome::Failed) {
@@ -40,14 +39,9 @@ void Cluster::commit() {
       counters_.superseded += row->result.outcome == Outcome::Superseded;
     } else if (const auto* back = std::get_if<sink::UncountLoss>(&effect)) {
       ++counters_.taken_back;
-      if (back->revived) sink_disk_.attempts.erase(back->attempt);
-      else sink_disk_.attempts.at(back->attempt).counted = false;
-    } else if (const auto* policy = std::get_if<sink::LogPolicy>(&effect)) {
-      sink_disk_.policy = policy->policy;
-    } else if (const auto* emitted = std::get_if<sink::LogEmitted>(&effect)) {
-      sink_disk_.emitted = emitted->jobs;
-    } else if (const auto* ended = std::get_if<sink::LogEnded>(&effect)) {
-      sink_disk_.ended = *ended;
+      sink_disk_.take_back(*back);
+    } else {
+      sink_disk_.note_mark(effect);
     }
   }
   sink_->rows.clear();

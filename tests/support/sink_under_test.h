@@ -6,6 +6,12 @@
 
 namespace support {
 
+inline wire::Policy retries(std::uint32_t n) {
+  wire::Policy policy;
+  policy.retries = n;
+  return policy;
+}
+
 class SinkUnderTest : public Taken<sink::Effect, sink::SendToVentilator> {
  public:
   explicit SinkUnderTest(const wire::Policy& policy = {}, const sink::CoreRecovery& recovered = {})

@@ -81,11 +81,7 @@ void Stage::start(const std::string& who, const std::vector<std::string>& option
   } else if (who == "sink") {
     SinkDisk& disk = sink_disk_;
     if (disk.ended && !ventilator_) return void(left_[who] = "it had ended");
-    sink_ = std::make_unique<SinkNode>(SinkNode{sink::Core({++disk.epoch, disk.policy, disk.emitted, disk.ended}), {}, "", true});
-    for (const auto& [job, result] : disk.results) sink_->core.recover_finished(job, result.outcome != Outcome::Ok);
-    for (const auto& [attempt, ended] : disk.attempts) {
-      if (!disk.results.contains(attempt.job)) sink_->core.recover_ended(ended);
-    }
+    sink_ = std::make_unique<SinkNode>(SinkNode{disk.start(), {}, "", true});
   } else if (who.size() == 1) {
     worker::CoreConfig config;
     config.id.bytes[0] = static_cast<std::uint8_t>(who[0]);
@@ -355,21 +351,15 @@ void Stage::commit() {
       rows += ", " + row->result.attempt.text() + " " + std::string(base::name(row->result.outcome)) + " is the result";
     } else if (const auto* row = std::get_if<sink::LogAttempt>(&effect)) {
       const Attempt attempt = row->result.attempt;
-      const auto winner = sink_disk_.results.find(attempt.job);
-      if (winner != sink_disk_.results.end() && winner->second.attempt == attempt) continue;  // a copy of the result
+      if (sink_disk_.is_result(attempt)) continue;  // a copy of it
       sink_disk_.attempts[attempt] = {attempt, row->result.outcome, row->counted, row->alone};
       rows += ", " + attempt.text() + " " + std::string(base::name(row->result.outcome)) + (row->counted ? " counts" : "");
     } else if (const auto* back = std::get_if<sink::UncountLoss>(&effect)) {
-      if (back->revived) sink_disk_.attempts.erase(back->attempt);
-      else sink_disk_.attempts.at(back->attempt).counted = false;
+      sink_disk_.take_back(*back);
       rows += ", the loss of " + back->attempt.text() + " is taken back";
-    } else if (const auto* policy = std::get_if<sink::LogPolicy>(&effect)) {
-      sink_disk_.policy = policy->policy;
-    } else if (const auto* emitted = std::get_if<sink::LogEmitted>(&effect)) {
-      sink_disk_.emitted = emitted->jobs;
-    } else if (const auto* ended = std::get_if<sink::LogEnded>(&effect)) {
-      sink_disk_.ended = *ended;
-      rows += ", the end";
+    } else {
+      sink_disk_.note_mark(effect);
+      if (std::holds_alternative<sink::LogEnded>(effect)) rows += ", the end";
     }
   }
   sink_->rows.clear();

@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "sink/core.h"
+#include "tests/support/sink_disk.h"
 #include "ventilator/core.h"
 #include "worker/core.h"
 
@@ -41,13 +41,6 @@ class Stage {
     bool is_told = false;  // that it broke
   };
   struct VentilatorDisk { std::uint64_t epoch = 0; base::JobId horizon = 0, accepted = 0; bool input_ended = false, cut = false, ended = false; };
-  struct SinkDisk {
-    std::uint64_t epoch = 0, emitted = 0;
-    std::optional<wire::Policy> policy;
-    std::map<base::JobId, wire::Result> results;
-    std::map<base::Attempt, sink::EndedAttempt> attempts;
-    std::optional<sink::LogEnded> ended;
-  };
   struct VentilatorNode {
     ventilator::Core core;
     std::string endpoint;
