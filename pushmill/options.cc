@@ -22,6 +22,7 @@ std::optional<cli::Leave> parse_run(const std::vector<std::string>& arguments, R
   cli::add_coprocess(app, options.coprocess, options.framing);
   app.add_option("--joblog", options.joblog, "write a log in GNU parallel's format")->type_name("FILE");
   cli::add_duration(app, "--timeout", options.timeout, "limit of one attempt; its whole process tree is ended");
+  cli::add_ending(app, options.term_seq, options.kill_leftovers);
   cli::add_count(app, "--retries", options.retries, 0, 1'000'000, "run a failing job N times in all; 0: until it succeeds")->default_str("1");
   app.add_option("--run-dir", options.run_directory, "directory of the run: kept, and continued if it holds this run already")->type_name("DIR");
   app.add_flag("--keep-run", options.keep_run, "keep the run directory after success");

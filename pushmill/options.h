@@ -19,6 +19,8 @@ struct RunOptions {
   std::optional<base::Framing> framing;
   bool keep_run = false;
   base::Duration timeout{0};
+  base::TermSeq term_seq;
+  bool kill_leftovers = false;
   std::uint32_t retries = 1;
   std::vector<std::string> words;                      // of the command template
   std::optional<std::vector<std::string>> arguments;  // behind :::

@@ -114,7 +114,7 @@ base::Result<std::unique_ptr<Roles>> Roles::open(const Plan& plan, const worker:
 }
 
 base::Status Roles::open_roles(const Plan& plan, const worker::CallerSignals& caller, int interrupt_fd, ventilator::JobSource* source) {
-  const ventilator::JobDefaults defaults{plan.origin.shell, "", plan.options.timeout};
+  const ventilator::JobDefaults defaults{plan.origin.shell, "", plan.options.timeout, plan.options.term_seq, plan.options.kill_leftovers};
   ventilator::ShellConfig ventilator;
   ventilator.sink_endpoint = kSinkEndpoint;
   ventilator.listen = kFeedbackEndpoint;

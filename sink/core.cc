@@ -303,7 +303,7 @@ void Core::end_attempt(JobRecord& record, wire::Result&& result, const WorkerId&
   const bool is_late = attempt < record.current;
   record.note(attempt);
   if (live != nullptr && result.command.empty()) result.command = live->command;
-  const bool is_failure = result.outcome == Outcome::Failed || result.outcome == Outcome::Timeout;
+  const bool is_failure = result.is_failure();
   ended.counted = !is_late && (is_failure || result.outcome == Outcome::Lost);
   record.erase_live(attempt);
   record.ended.push_back(ended);

@@ -55,6 +55,7 @@ Exit exit_of(const wire::Result& result) {
       if (result.signal == 0 && result.exit_code != 0) return {result.exit_code, 0};
       return {-1, result.signal};
     case Outcome::Failed:
+    case Outcome::Oom:
       if (result.signal != 0) return {0, result.signal};
       return {result.exit_code != 0 ? result.exit_code : 255, 0};
     case Outcome::Lost:

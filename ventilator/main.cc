@@ -35,7 +35,7 @@ base::Result<int> run(const ventilator::Options& options, const std::vector<std:
   auto origin = ventilator::origin_of(directory->path);
   if (!origin) return origin.error();
   if (!*origin) *origin = ventilator::Origin{cli::calling_shell(), "", arguments};
-  const ventilator::JobDefaults defaults{(*origin)->shell, "", options.timeout};
+  const ventilator::JobDefaults defaults{(*origin)->shell, "", options.timeout, options.term_seq, options.kill_leftovers};
   ventilator::ShellConfig config;
   config.sink_endpoint = options.sink;
   config.listen = *listen;

@@ -18,6 +18,7 @@ std::optional<cli::Leave> parse(const std::vector<std::string>& arguments, Optio
   app.add_option("--call", options.call, "call HANDLER with each line instead of running a command")->type_name("HANDLER");
   cli::add_coprocess(app, options.coprocess, options.framing);
   cli::add_duration(app, "--timeout", options.timeout, "limit of one attempt");
+  cli::add_ending(app, options.term_seq, options.kill_leftovers);
   cli::add_count(app, "--retries", options.policy.retries, 0, 1'000'000, "run a failing job N times in all; 0: until it succeeds")->default_str("1");
   cli::add_duration(app, "--heartbeat", options.policy.heartbeat, "between signs of life")->default_str("1s");
   cli::add_duration(app, "--lease", options.policy.lease, "a worker silent for so long has lost its jobs")->default_str("10s");

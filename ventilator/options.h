@@ -18,6 +18,8 @@ struct Options {
   std::vector<std::string> words;  // of the command template
   wire::Policy policy;
   base::Duration timeout{0};
+  base::TermSeq term_seq;
+  bool kill_leftovers = false;
   std::uint64_t spool_bytes = 1ull << 30;
   io::Durability durability = io::Durability::Power;
   bool insecure = false;

@@ -87,11 +87,19 @@ Template Template::coprocess(std::string line, base::Framing framing, JobDefault
   // Unlike any text of a command, for the newline.
   Template made("--coprocess --framing " + std::string(base::name(framing)) + "\n" + line, std::move(defaults));
   base::Record& record = made.record_.emplace();
-  record.program.line = std::move(line);
-  record.program.shell = made.defaults_.shell;
-  record.program.directory = made.defaults_.directory;
+  record.program = made.command(std::move(line));
   record.framing = framing;
   return made;
+}
+
+base::Command Template::command(std::string line) const {
+  base::Command command;
+  command.line = std::move(line);
+  command.shell = defaults_.shell;
+  command.directory = defaults_.directory;
+  command.term_seq = defaults_.term_seq;
+  command.kill_leftovers = defaults_.kill_leftovers;
+  return command;
 }
 
 base::Result<std::string> Template::line(base::JobId job, std::string_view record) const {
@@ -132,11 +140,7 @@ base::Result<base::JobSpec> Template::compose(base::JobId job, std::string_view 
   }
   auto composed = line(job, record);
   if (!composed) return composed.error();
-  base::Command command;
-  command.line = std::move(*composed);
-  command.shell = defaults_.shell;
-  command.directory = defaults_.directory;
-  return base::JobSpec{std::move(command), defaults_.time_limit};
+  return base::JobSpec{command(std::move(*composed)), defaults_.time_limit};
 }
 
 base::Status Template::encode(base::JobId job, std::string_view record, std::string& bytes) const {

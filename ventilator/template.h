@@ -23,6 +23,8 @@ struct JobDefaults {
   std::string shell;              // absolute path; empty: /bin/sh
   std::string directory;          // empty: the worker's own
   base::Duration time_limit{0};   // of one attempt; 0: none
+  base::TermSeq term_seq;
+  bool kill_leftovers = false;
 };
 
 // What a command line says of the jobs' work: one of the three.
@@ -65,6 +67,7 @@ class Template {
   static const Replacement* replacement_at(std::string_view rest);
 
   Template(std::string text, JobDefaults defaults) : text_(std::move(text)), defaults_(std::move(defaults)) {}
+  base::Command command(std::string line) const;
   base::Result<std::string> line(base::JobId job, std::string_view record) const;
 
   std::string text_;

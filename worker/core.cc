@@ -175,7 +175,7 @@ void Core::on_event(Ended&& event) {
 
 // A stream that is too large for RESULT goes ahead of it, and the result only says how long it is. Nobody wants the outputs of an attempt that is to run again.
 void Core::hold_outputs(wire::Result& result) {
-  const bool wanted = result.outcome == Outcome::Ok || result.outcome == Outcome::Failed || result.outcome == Outcome::Timeout;
+  const bool wanted = result.has_outcome_of_its_own();
   if (!wanted) outputs_.erase(result.attempt);
   const auto hold = [&](wire::OutputStream stream, std::string& bytes, std::uint64_t& length) {
     if (wanted && (bytes.size() > wire::kInlineOutput || outputs_.length(result.attempt, stream) > 0)) outputs_.append(result.attempt, stream, std::exchange(bytes, {}));

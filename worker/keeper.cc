@@ -51,8 +51,8 @@ void add_to_poll(int poll_fd, int fd, std::uint64_t about) {
 
 }  // namespace
 
-Keeper::Keeper(int socket, std::unique_ptr<SharedGroups> groups)
-    : channel_(socket), groups_(std::move(groups)), scratch_(std::make_unique_for_overwrite<char[]>(kScratch)) {
+Keeper::Keeper(int socket, std::unique_ptr<SharedSeats> seats)
+    : channel_(socket), shared_(std::move(seats)), scratch_(std::make_unique_for_overwrite<char[]>(kScratch)) {
   prctl(PR_SET_CHILD_SUBREAPER, 1);
   sigset_t child_signal;
   sigemptyset(&child_signal);
@@ -78,7 +78,7 @@ int Keeper::run() {
     if (!channel_.flush()) on_peer_gone();
     else if (awaits_write_ != channel_.has_unsent()) update_socket_interest();
   }
-  sweep_strays();
+  shared_->remove_file();
   return 0;
 }
 
@@ -131,6 +131,7 @@ bool Keeper::on_message(ToKeeper message) {
     if (launcher_ || hello->version != kKeeperVersion) return false;
     hello_ = *hello;
     launcher_.emplace(hello_);
+    oom_.emplace(hello_.oom_counter);
     return true;
   }
   if (!launcher_) return false;
@@ -150,6 +151,7 @@ void Keeper::on_start(KeeperStart start) {
   const std::uint32_t seat = start.seat;
   job->start = std::move(start);
   job->serial = ++last_serial_;
+  shared_->at(seat) = {0, job->serial};
   Job& placed = *(jobs_[seat] = std::move(job));
   launch(placed);
 }
@@ -159,7 +161,8 @@ void Keeper::launch(Job& job) {
   job.started_at = wall_now();
   job.started = monotonic_now();
   job.deadline = base::kNever;
-  const Launch launch = launcher_->launch(job.start, groups_->at(job.start.seat));
+  job.ooms_seen = oom_->seen(job.started);
+  const Launch launch = launcher_->launch(job.start, *shared_);
   if (const auto* cannot = std::get_if<CannotLaunch>(&launch)) return report_unstarted(job, base::Outcome::Failed, cannot->exit_code, cannot->reason);
   if (const auto* later = std::get_if<LaunchLater>(&launch)) {
     if (++job.tries == kMostTries) return report_unstarted(job, base::Outcome::Failed, kCannotExecute, later->reason);
@@ -171,7 +174,8 @@ void Keeper::launch(Job& job) {
   job.streams[0].fd = launched.out;
   job.streams[1].fd = launched.err;
   for (Stream& stream : job.streams) stream.granted = hello_.output_window;
-  job.start.command = {};
+  base::Command& command = job.start.command;
+  command = {{}, {}, {}, {}, {}, {}, std::move(command.term_seq), command.kill_leftovers};  // the rest is the command's now
   if (job.start.streams.is_given() && !is_peer_gone_) append_frame(channel_.out(), KeeperLaunched{job.start.seat});
   if (job.start.limit.count() > 0) job.deadline = job.started + job.start.limit;
   seats_[job.pid] = job.start.seat;
@@ -187,22 +191,18 @@ void Keeper::on_kill(const base::Attempt& attempt) {
   for (auto& [seat, job] : jobs_) {
     if (job->start.attempt != attempt) continue;
     if (job->pid == 0) report_unstarted(*job, base::Outcome::Cancelled, -1, "cancelled before it could be started");
-    else become_ending(*job, base::Outcome::Cancelled, {});
+    else become_ending(*job, base::Outcome::Cancelled);
     return;
   }
 }
 
 void Keeper::on_peer_gone() {
   is_peer_gone_ = true;
-  hello_.grace = base::Duration::zero();  // whoever continues the run may start the same jobs at any moment
   epoll_ctl(poll_fd_, EPOLL_CTL_DEL, channel_.fd(), nullptr);
   std::erase_if(jobs_, [](const auto& entry) { return entry.second->pid == 0; });
-  if (jobs_.empty()) return;
-  const ProcessTable table(getpid());
   for (auto& [seat, job] : jobs_) {
-    for (const Process& process : table.descendants())
-      if (process.pid == job->pid) strays_since_ = std::min(strays_since_, process.start_ticks);
-    become_ending(*job, base::Outcome::Cancelled, {});
+    become_ending(*job, base::Outcome::Cancelled);
+    job->ending->killer.hurry(monotonic_now());  // whoever continues the run may start the same jobs at any moment
   }
 }
 
@@ -306,13 +306,34 @@ void Keeper::on_children() {
 }
 
 void Keeper::on_leader_end(Job& job) {
+  if (job.start.command.kill_leftovers) return become_ending(job, std::nullopt);
   read_to_end(job);
+  report(job, result_of_leader(job));
+}
+
+// REQUIRES: it is reaped.
+wire::Result Keeper::result_of_leader(const Job& job) {
   wire::Result result;
   result.outcome = base::Outcome::Ok;
   if (WIFSIGNALED(job.status)) result.signal = WTERMSIG(job.status);
   else result.exit_code = WEXITSTATUS(job.status);
   if (job.status != 0) result.outcome = base::Outcome::Failed;
-  report(job, std::move(result));
+  // The kernel takes the largest process, which under a shell is its child: then the shell says so with its status.
+  const bool is_killed = result.signal == SIGKILL || result.exit_code == 128 + SIGKILL;
+  if (is_killed && oom_->take(job.ooms_seen)) {
+    result.outcome = base::Outcome::Oom;
+    result.reason = "out of memory: the kernel ended it, or a process of it";
+  }
+  return result;
+}
+
+wire::Result Keeper::result_of_ending(const Job& job) const {
+  const int last_signal = job.ending->killer.last_signal();
+  wire::Result result;
+  result.outcome = *job.ending->outcome;
+  result.exit_code = -1;
+  result.signal = job.is_reaped && WIFSIGNALED(job.status) ? WTERMSIG(job.status) : last_signal != 0 ? last_signal : SIGTERM;
+  return result;
 }
 
 void Keeper::on_deadlines(base::TimePoint now) {
@@ -321,19 +342,25 @@ void Keeper::on_deadlines(base::TimePoint now) {
     if (!job->ending && job->deadline <= now) due.push_back(job.get());
   for (Job* job : due) {
     if (job->pid == 0) launch(*job);
-    else become_ending(*job, base::Outcome::Timeout, {});
+    else become_ending(*job, base::Outcome::Timeout);
   }
 }
 
-void Keeper::become_ending(Job& job, base::Outcome outcome, std::string reason) {
+void Keeper::become_ending(Job& job, std::optional<base::Outcome> outcome) {
   if (job.ending) return;
-  job.ending.emplace(Ending{outcome, std::move(reason), TreeKiller({job.pid, attempt_mark(hello_.token, job.start.attempt), {}, 0}, hello_.grace, monotonic_now())});
+  // The number of a reaped leader may be another's by now.
+  const Tree tree{job.is_reaped ? 0 : job.pid, shared_->mark(job.start.seat)};
+  job.ending.emplace(Ending{outcome, TreeKiller(tree, job.start.command.term_seq, monotonic_now())});
   ++endings_;
 }
 
 bool Keeper::is_ended(Job& job, const ProcessTable& table, base::TimePoint now) {
   TreeKiller& killer = job.ending->killer;
-  if (killer.next_step() > now || !killer.step(table, now, !job.is_reaped)) return false;
+  if (killer.next_step() > now) return false;
+  const bool is_gone = killer.step(table, now, !job.is_reaped);
+  for (const pid_t dead : killer.dead_children())
+    if (dead != job.pid) waitpid(dead, nullptr, 0);
+  if (!is_gone) return false;
   return try_reap(job) || killer.has_left_some();
 }
 
@@ -345,11 +372,7 @@ void Keeper::step_endings(base::TimePoint now) {
   const ProcessTable table(getpid());
   for (Job* job : due) {
     if (!is_ended(*job, table, now)) continue;
-    wire::Result result;
-    result.outcome = job->ending->outcome;
-    result.exit_code = -1;
-    result.signal = job->is_reaped && WIFSIGNALED(job->status) ? WTERMSIG(job->status) : job->ending->killer.has_killed() ? SIGKILL : SIGTERM;
-    result.reason = std::move(job->ending->reason);
+    wire::Result result = job->ending->outcome ? result_of_ending(*job) : result_of_leader(*job);
     if (job->ending->killer.has_left_some()) result.reason += (result.reason.empty() ? "" : "; ") + std::string("processes of another user could not be ended");
     read_to_end(*job);
     --endings_;
@@ -370,7 +393,7 @@ void Keeper::report_unstarted(Job& job, base::Outcome outcome, int exit_code, st
 void Keeper::report(Job& job, wire::Result result) {
   for (Stream& stream : job.streams) close_stream(stream);
   const std::uint32_t seat = job.start.seat;
-  *groups_->at(seat) = 0;
+  shared_->at(seat) = {};
   if (!job.is_reaped) seats_.erase(job.pid);
   result.attempt = job.start.attempt;
   result.slot = job.start.slot;
@@ -386,19 +409,6 @@ void Keeper::report(Job& job, wire::Result result) {
   result.err_bytes = job.streams[1].length;
   if (!is_peer_gone_) append_frame(channel_.out(), seat, result);
   jobs_.erase(seat);
-}
-
-// At the very end: what we adopted since the first of the ended attempts began, and no mark gives to another, may be theirs.
-void Keeper::sweep_strays() {
-  if (strays_since_ == kNoStrays) return;
-  TreeKiller killer({0, {}, hello_.token, strays_since_}, hello_.grace, monotonic_now());
-  for (;;) {
-    const ProcessTable table(getpid());
-    if (killer.step(table, monotonic_now(), false)) return;
-    while (waitpid(-1, nullptr, WNOHANG) > 0) continue;
-    const auto wait = std::chrono::ceil<std::chrono::milliseconds>(killer.next_step() - monotonic_now()).count();
-    poll(nullptr, 0, static_cast<int>(std::max<std::int64_t>(wait, 0)));
-  }
 }
 
 }  // namespace worker

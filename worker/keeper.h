@@ -16,13 +16,15 @@
 #include "base/time.h"
 #include "worker/keeper_launch.h"
 #include "worker/keeper_protocol.h"
+#include "worker/keeper_seats.h"
+#include "worker/oom_counter.h"
 #include "worker/process_tree.h"
 
 namespace worker {
 
 class Keeper {
  public:
-  Keeper(int socket, std::unique_ptr<SharedGroups> groups);
+  Keeper(int socket, std::unique_ptr<SharedSeats> seats);
   ~Keeper();
   // Until the worker is gone and everything ended. The exit status.
   int run();
@@ -37,8 +39,7 @@ class Keeper {
     bool is_paused = false;      // not in the poll: all that was granted is read
   };
   struct Ending {
-    base::Outcome outcome;
-    std::string reason;
+    std::optional<base::Outcome> outcome;  // none: the leader's own
     TreeKiller killer;
   };
   // One attempt, from its request to its report.
@@ -55,6 +56,7 @@ class Keeper {
     bool is_reaped = false;  // the leader's status is known
     int status = 0;
     rusage usage{};
+    std::uint64_t ooms_seen = 0;
   };
 
   bool on_message(ToKeeper message);
@@ -77,28 +79,28 @@ class Keeper {
   void read_to_end(Job& job);
   void take(Job& job, std::size_t stream, std::string_view bytes);
   void close_stream(Stream& stream);
-  void become_ending(Job& job, base::Outcome outcome, std::string reason);
+  void become_ending(Job& job, std::optional<base::Outcome> outcome);
   void step_endings(base::TimePoint now);
   bool is_ended(Job& job, const ProcessTable& table, base::TimePoint now);
   bool try_reap(Job& job);
+  wire::Result result_of_leader(const Job& job);
+  wire::Result result_of_ending(const Job& job) const;
   void report_unstarted(Job& job, base::Outcome outcome, int exit_code, std::string reason);
   void report(Job& job, wire::Result result);
-  void sweep_strays();
 
   FrameChannel channel_;
-  std::unique_ptr<SharedGroups> groups_;
+  std::unique_ptr<SharedSeats> shared_;
   int poll_fd_ = -1;
   int signal_fd_ = -1;
   bool is_peer_gone_ = false;
   bool awaits_write_ = false;
   KeeperHello hello_;
   std::optional<Launcher> launcher_;
+  std::optional<OomCounter> oom_;
   std::unordered_map<std::uint32_t, std::unique_ptr<Job>> jobs_;  // by seat
   std::unordered_map<pid_t, std::uint32_t> seats_;                // of leaders not reaped
   std::uint32_t last_serial_ = 0;
   std::size_t endings_ = 0;
-  static constexpr std::uint64_t kNoStrays = ~std::uint64_t{0};
-  std::uint64_t strays_since_ = kNoStrays;  // in the ticks of Process
   std::unique_ptr<char[]> scratch_;
 };
 

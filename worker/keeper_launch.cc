@@ -101,7 +101,7 @@ CannotLaunch explain(const SpawnOutcome& outcome, const KeeperStart& start, cons
 
 // Stays where it is made: `entries` point into `own`.
 struct Launcher::Environment {
-  Environment(const Launcher& launcher, const KeeperStart& start);
+  Environment(const Launcher& launcher, const KeeperStart& start, Mark mark);
   Environment(const Environment&) = delete;
   std::vector<std::string> own;
   std::vector<const char*> entries;  // no name twice but for what was inherited so
@@ -142,15 +142,16 @@ Launcher::Launcher(const KeeperHello& hello)
   may_go_direct_ = hello.caller_mask == 0 && !ignores_child_signal_ && !has_a_name_twice(inherited_);
   for (int signal = 1; signal <= SIGRTMAX; ++signal)
     if (signal != SIGCHLD && (hello.caller_ignored >> (signal - 1) & 1) != 0) std::signal(signal, SIG_IGN);
+  getrlimit(RLIMIT_LOCKS, &locks_);
   getrlimit(RLIMIT_NOFILE, &open_files_);
   const rlimit raised{open_files_.rlim_max, open_files_.rlim_max};
   setrlimit(RLIMIT_NOFILE, &raised);
 }
 
-Launcher::Environment::Environment(const Launcher& launcher, const KeeperStart& start) {
+Launcher::Environment::Environment(const Launcher& launcher, const KeeperStart& start, Mark mark) {
   const base::Attempt& attempt = start.attempt;
   const std::string job = std::to_string(attempt.job), slot = std::to_string(start.slot);
-  own = {std::string(kMarkVariable) + "=" + launcher.outer_marks_ + attempt_mark(launcher.hello_.token, attempt),
+  own = {std::string(kMarkVariable) + "=" + launcher.outer_marks_ + text_of(mark),
          "PUSHMILL_SLOT=" + slot,
          "PARALLEL_JOBSLOT=" + slot,
          "PARALLEL_PID=" + std::to_string(launcher.hello_.worker_pid)};
@@ -211,13 +212,14 @@ SpawnOutcome Launcher::spawn_line(SpawnPlan& plan, const KeeperStart& start, con
   return spawn_words(plan, shell, {shell, "-c", command.line}, environment.entries);
 }
 
-Launch Launcher::launch(const KeeperStart& start, pid_t* group) {
+Launch Launcher::launch(const KeeperStart& start, SharedSeats& seats) {
   Streams streams;
   if (!streams.open(start, null_)) {
     const std::string reason = std::string("cannot make the command's streams: ") + std::strerror(errno);
     if (is_passing(errno)) return LaunchLater{reason};
     return CannotLaunch{kCannotExecute, reason};
   }
+  const Mark mark = seats.mark(start.seat);
   SpawnPlan plan;
   plan.in = streams.in;
   plan.out = streams.out[1];
@@ -226,8 +228,9 @@ Launch Launcher::launch(const KeeperStart& start, pid_t* group) {
   plan.mask = caller_mask_;
   plan.ignores_child_signal = ignores_child_signal_;
   plan.open_files = open_files_;
-  plan.group = group;
-  const Environment environment(*this, start);
+  plan.locks = {mark, locks_.rlim_max};
+  plan.group = &seats.at(start.seat).group;
+  const Environment environment(*this, start, mark);
   const base::Command& command = start.command;
   const SpawnOutcome outcome =
       command.argv.empty() ? spawn_line(plan, start, environment) : spawn_argv(plan, command.argv, environment, command.directory);

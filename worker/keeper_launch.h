@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "worker/direct_exec.h"
-#include "worker/keeper_protocol.h"
+#include "worker/keeper_seats.h"
 #include "worker/keeper_spawn.h"
 
 namespace worker {
@@ -36,8 +36,8 @@ class Launcher {
  public:
   // Reads the environment of this process and raises its own limit of open files; commands get the limit it had.
   explicit Launcher(const KeeperHello& hello);
-  // `group` as in SpawnPlan.
-  Launch launch(const KeeperStart& start, pid_t* group);
+  // The seat of the attempt, its serial number given, gets the group as SpawnPlan has it.
+  Launch launch(const KeeperStart& start, SharedSeats& seats);
 
  private:
   struct Streams;
@@ -50,7 +50,7 @@ class Launcher {
   sigset_t caller_mask_;
   bool ignores_child_signal_;
   bool may_go_direct_;  // no signal blocked or ignored, no name twice in the environment
-  rlimit open_files_{};
+  rlimit open_files_{}, locks_{};
   int null_ = -1;
   std::string outer_marks_;            // of keepers above this one
   std::vector<const char*> inherited_;  // our own environment without the names that are set for each command

@@ -1,4 +1,4 @@
-// keeper: started by a worker with its end of a socket pair as descriptor 3 and the shared groups as 4. Not meant to be called by hand.
+// keeper: started by a worker with its end of a socket pair as descriptor 3 and the shared seats as 4. Not meant to be called by hand.
 #include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -7,7 +7,7 @@
 #include <cstdio>
 
 #include "worker/keeper.h"
-#include "worker/keeper_protocol.h"
+#include "worker/keeper_seats.h"
 
 namespace {
 
@@ -27,12 +27,12 @@ int main() {
     return 64;
   }
   fcntl(worker::kKeeperSocket, F_SETFD, FD_CLOEXEC);
-  fcntl(worker::kKeeperGroups, F_SETFD, FD_CLOEXEC);
-  close_range(worker::kKeeperGroups + 1, ~0u, 0);
+  fcntl(worker::kKeeperSeats, F_SETFD, FD_CLOEXEC);
+  close_range(worker::kKeeperSeats + 1, ~0u, 0);
   if (fcntl(2, F_GETFD) < 0) open("/dev/null", O_WRONLY);  // or a command's pipe could become our stderr
 
   reset_internal_signals();
-  auto groups = worker::SharedGroups::open(worker::kKeeperGroups);
-  if (!groups) return 1;
-  return worker::Keeper(worker::kKeeperSocket, std::move(groups)).run();
+  auto seats = worker::SharedSeats::open(worker::kKeeperSeats);
+  if (!seats) return 1;
+  return worker::Keeper(worker::kKeeperSocket, std::move(seats)).run();
 }

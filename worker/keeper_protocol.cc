@@ -1,6 +1,5 @@
 #include "worker/keeper_protocol.h"
 
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -40,6 +39,10 @@ class Writer {
     number(static_cast<std::uint32_t>(values.size()));
     for (const std::string& value : values) text(value);
   }
+  void numbers(const std::vector<std::uint32_t>& values) {
+    number(static_cast<std::uint32_t>(values.size()));
+    for (const std::uint32_t value : values) number(value);
+  }
   void attempt(const base::Attempt& a) { number(a.job), number(a.epoch), number(a.n); }
   void duration(base::Duration d) { number(static_cast<std::int64_t>(d.count())); }
 
@@ -72,6 +75,13 @@ class Reader {
     values.resize(count);
     for (std::string& value : values) text(value);
   }
+  void numbers(std::vector<std::uint32_t>& values) {
+    std::uint32_t count = 0;
+    number(count);
+    if (rest_.size() / sizeof(std::uint32_t) < count) return fail();
+    values.resize(count);
+    for (std::uint32_t& value : values) number(value);
+  }
   void attempt(base::Attempt& a) { number(a.job), number(a.epoch), number(a.n); }
   void duration(base::Duration& d) {
     std::int64_t count = 0;
@@ -94,10 +104,6 @@ class Reader {
 
 }  // namespace
 
-std::string attempt_mark(std::string_view token, const base::Attempt& attempt) {
-  return std::string(token) + "/" + attempt.text();
-}
-
 std::uint64_t signal_bits(const sigset_t& set) {
   std::uint64_t bits = 0;
   for (int signal = 1; signal <= 64; ++signal)
@@ -116,13 +122,12 @@ sigset_t signal_set(std::uint64_t bits) {
 void append_frame(std::string& out, const KeeperHello& hello) {
   Writer w(out, kHello);
   w.number(hello.version);
-  w.text(hello.token);
   w.number(hello.worker_pid);
   w.number(hello.caller_mask);
   w.number(hello.caller_ignored);
   w.number(hello.inline_output);
   w.number(hello.output_window);
-  w.duration(hello.grace);
+  w.text(hello.oom_counter);
 }
 
 void append_frame(std::string& out, std::uint32_t seat, std::uint32_t slot, const base::Attempt& attempt, base::Duration limit,
@@ -138,6 +143,8 @@ void append_frame(std::string& out, std::uint32_t seat, std::uint32_t slot, cons
   w.text(command.stdin_bytes);
   w.text(command.directory);
   w.texts(command.environment);
+  w.numbers(command.term_seq);
+  w.number(static_cast<std::uint8_t>(command.kill_leftovers));
   for (const std::string* path : {&streams.in, &streams.out, &streams.err}) w.text(*path);
 }
 
@@ -161,13 +168,12 @@ std::optional<ToKeeper> parse_to_keeper(std::string_view frame) {
     case kHello: {
       auto& hello = message.emplace<KeeperHello>();
       r.number(hello.version);
-      r.text(hello.token);
       r.number(hello.worker_pid);
       r.number(hello.caller_mask);
       r.number(hello.caller_ignored);
       r.number(hello.inline_output);
       r.number(hello.output_window);
-      r.duration(hello.grace);
+      r.text(hello.oom_counter);
       break;
     }
     case kStart: {
@@ -182,8 +188,12 @@ std::optional<ToKeeper> parse_to_keeper(std::string_view frame) {
       r.text(start.command.stdin_bytes);
       r.text(start.command.directory);
       r.texts(start.command.environment);
+      r.numbers(start.command.term_seq);
+      std::uint8_t kills_leftovers = 0;
+      r.number(kills_leftovers);
+      start.command.kill_leftovers = kills_leftovers != 0;
       for (std::string* path : {&start.streams.in, &start.streams.out, &start.streams.err}) r.text(*path);
-      if (start.seat >= kSeats) return std::nullopt;
+      if (start.seat >= kSeats || !base::is_term_seq(start.command.term_seq)) return std::nullopt;
       break;
     }
     case kKill: r.attempt(message.emplace<KeeperKill>().attempt); break;
@@ -344,30 +354,6 @@ std::optional<std::string_view> FrameChannel::next() {
   const std::string_view frame(in_.get() + begin_ + sizeof length, length);
   begin_ += sizeof length + length;
   return frame;
-}
-
-std::unique_ptr<SharedGroups> SharedGroups::create() {
-  const int fd = memfd_create("pushmill-keeper", MFD_CLOEXEC);
-  if (fd < 0) return nullptr;
-  if (ftruncate(fd, kSeats * sizeof(pid_t)) != 0) {
-    close(fd);
-    return nullptr;
-  }
-  return open(fd);
-}
-
-std::unique_ptr<SharedGroups> SharedGroups::open(int fd) {
-  void* address = mmap(nullptr, kSeats * sizeof(pid_t), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-  if (address == MAP_FAILED) {
-    close(fd);
-    return nullptr;
-  }
-  return std::unique_ptr<SharedGroups>(new SharedGroups(fd, static_cast<pid_t*>(address)));
-}
-
-SharedGroups::~SharedGroups() {
-  munmap(groups_, kSeats * sizeof(pid_t));
-  close(fd_);
 }
 
 }  // namespace worker

@@ -1,6 +1,6 @@
 // What the worker and its keeper say to each other over a stream socket pair: a 32-bit length, a kind, fields in host byte order. Both ends run on one
 // machine and come from one build, so there is no growth to plan for; KeeperHello carries a version all the same, for an installation half replaced.
-// Beside the socket both map one page of process groups (SharedGroups): what the worker must know of running attempts when the keeper is killed.
+// Beside the socket both map a table of what runs (keeper_seats.h).
 #pragma once
 
 #include <csignal>
@@ -18,15 +18,11 @@
 
 namespace worker {
 
-inline constexpr std::uint32_t kKeeperVersion = 2;
+inline constexpr std::uint32_t kKeeperVersion = 3;
 inline constexpr int kKeeperSocket = 3;  // descriptors the keeper is started with
-inline constexpr int kKeeperGroups = 4;
+inline constexpr int kKeeperSeats = 4;
 inline constexpr std::size_t kMaxKeeperFrame = 32u << 20;
-inline constexpr std::uint32_t kSeats = 1u << 16;  // attempts that may run at once
-
-// The variable that names the attempt a process belongs to: words of the form TOKEN/ATTEMPT, one for each keeper above it.
-inline constexpr std::string_view kMarkVariable = "PUSHMILL_KEEPER";
-std::string attempt_mark(std::string_view token, const base::Attempt& attempt);
+inline constexpr std::uint32_t kSeats = 1u << 13;  // attempts that may run at once
 
 // Signals 1 to 64 as bits 0 to 63.
 std::uint64_t signal_bits(const sigset_t& set);
@@ -36,13 +32,12 @@ sigset_t signal_set(std::uint64_t bits);
 
 struct KeeperHello {  // the first frame
   std::uint32_t version = kKeeperVersion;
-  std::string token;  // of this keeper, part of its marks
   std::int64_t worker_pid = 0;
   std::uint64_t caller_mask = 0;     // signals that commands start with blocked
   std::uint64_t caller_ignored = 0;  // and ignored
   std::uint64_t inline_output = 0;   // bytes of each stream that are kept for the report; a longer one is given part by part
   std::uint64_t output_window = 0;   // bytes of each stream that may be given without a grant; not below inline_output
-  base::Duration grace{0};           // between TERM and KILL
+  std::string oom_counter;           // the file of oom_counter.h; empty: there is none
 };
 
 // Ends of pipes by name, /proc/PID/fd/N, for a command whose streams are the worker's own: the worker has to keep them open until KeeperLaunched or
@@ -53,7 +48,7 @@ struct StreamPaths {
 };
 
 struct KeeperStart {
-  std::uint32_t seat = 0;  // below kSeats, unused by any running attempt: the index in SharedGroups
+  std::uint32_t seat = 0;  // below kSeats, unused by any running attempt: the index in SharedSeats
   std::uint32_t slot = 0;
   base::Attempt attempt;
   base::Duration limit{0};
@@ -131,25 +126,6 @@ class FrameChannel {
   std::size_t sent_ = 0;
   std::unique_ptr<char[]> in_;
   std::size_t capacity_ = 0, begin_ = 0, end_ = 0;
-};
-
-// The process group of the attempt in each seat, 0 when empty. The keeper writes, the worker reads after the keeper's death: a command that cleared its
-// environment has no mark, and only its group tells whose it is.
-class SharedGroups {
- public:
-  static std::unique_ptr<SharedGroups> create();      // zeroed; none when the system has no memory for it
-  static std::unique_ptr<SharedGroups> open(int fd);  // takes the descriptor; none when it is not such a page
-  ~SharedGroups();
-  SharedGroups(const SharedGroups&) = delete;
-  SharedGroups& operator=(const SharedGroups&) = delete;
-
-  int fd() const { return fd_; }
-  pid_t* at(std::uint32_t seat) { return groups_ + seat; }  // REQUIRES: seat < kSeats
-
- private:
-  SharedGroups(int fd, pid_t* groups) : fd_(fd), groups_(groups) {}
-  int fd_;
-  pid_t* groups_;
 };
 
 }  // namespace worker

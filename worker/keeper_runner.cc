@@ -5,7 +5,6 @@
 #include <spawn.h>
 #include <sys/epoll.h>
 #include <sys/prctl.h>
-#include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/timerfd.h>
 #include <sys/wait.h>
@@ -36,12 +35,6 @@ base::WallTime wall_now() {
   timespec now;
   clock_gettime(CLOCK_REALTIME, &now);
   return std::int64_t{now.tv_sec} * 1'000'000 + now.tv_nsec / 1000;
-}
-
-std::string random_token() {
-  base::Id128 id;
-  CHECK_INVARIANT(getrandom(id.bytes.data(), id.bytes.size(), 0) == static_cast<ssize_t>(id.bytes.size()));
-  return id.hex().substr(0, 16);
 }
 
 }  // namespace
@@ -78,6 +71,7 @@ KeeperRunner::~KeeperRunner() {
     pollfd timer{timer_fd_, POLLIN, 0};
     if (is_sweeping_) poll(&timer, 1, -1);
   }
+  if (seats_) seats_->remove_file();
   close(timer_fd_);
 }
 
@@ -95,13 +89,13 @@ void KeeperRunner::arm_timer(base::TimePoint at) {
 }
 
 void KeeperRunner::start(const base::Attempt& attempt, std::uint32_t slot, const base::Command& command, base::Duration limit) {
-  const Running running{attempt, slot, wall_now(), monotonic_now()};
+  const Running running{attempt, slot, wall_now(), monotonic_now(), command.term_seq};
   if (is_sweeping_) waiting_.push_back({running, command, limit, {}});
   else hand_over(running, command, limit, {});
 }
 
 void KeeperRunner::start_with_streams(const base::Attempt& attempt, std::uint32_t slot, const base::Command& command, const StreamPaths& streams) {
-  const Running running{attempt, slot, wall_now(), monotonic_now()};
+  const Running running{attempt, slot, wall_now(), monotonic_now(), command.term_seq};
   if (is_sweeping_) waiting_.push_back({running, command, base::Duration::zero(), streams});
   else hand_over(running, command, base::Duration::zero(), streams);
 }
@@ -156,8 +150,8 @@ void KeeperRunner::add_result(const Running& running, base::Outcome outcome, std
 bool KeeperRunner::has_keeper(std::string& why_not) {
   if (channel_) return true;
   int pair[2];
-  groups_ = SharedGroups::create();
-  if (!groups_ || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0) {
+  seats_ = SharedSeats::create(config_.tables);
+  if (!seats_ || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0) {
     why_not = std::string("cannot make the keeper's socket: ") + std::strerror(errno);
     return false;
   }
@@ -168,28 +162,26 @@ bool KeeperRunner::has_keeper(std::string& why_not) {
     return false;
   }
   channel_ = std::make_unique<FrameChannel>(pair[0]);
-  token_ = random_token();
   KeeperHello hello;
-  hello.token = token_;
   hello.worker_pid = getpid();
   hello.caller_mask = signal_bits(config_.caller.mask);
   hello.caller_ignored = signal_bits(config_.caller.ignored);
   hello.inline_output = config_.inline_output;
   hello.output_window = config_.output_window;
-  hello.grace = config_.grace;
+  hello.oom_counter = config_.oom_counter;
   append_frame(channel_->out(), hello);
   return true;
 }
 
 bool KeeperRunner::spawn_keeper(int socket, std::string& why_not) {
   if (config_.keeper.empty()) return why_not = "the keeper program is missing: it belongs beside this one", false;
-  const int high_socket = fcntl(socket, F_DUPFD_CLOEXEC, kAboveFixed), high_groups = fcntl(groups_->fd(), F_DUPFD_CLOEXEC, kAboveFixed);
+  const int high_socket = fcntl(socket, F_DUPFD_CLOEXEC, kAboveFixed), high_seats = fcntl(seats_->fd(), F_DUPFD_CLOEXEC, kAboveFixed);
   posix_spawn_file_actions_t files;
   posix_spawn_file_actions_init(&files);
   posix_spawn_file_actions_addopen(&files, 0, "/dev/null", O_RDONLY, 0);
   posix_spawn_file_actions_addopen(&files, 1, "/dev/null", O_WRONLY, 0);  // our reader must not wait for the keeper's end as well
   posix_spawn_file_actions_adddup2(&files, high_socket, kKeeperSocket);
-  posix_spawn_file_actions_adddup2(&files, high_groups, kKeeperGroups);
+  posix_spawn_file_actions_adddup2(&files, high_seats, kKeeperSeats);
 
   // Every signal blocked, and a group of its own: the terminal's ^C and a scheduler's TERM are the worker's to judge. Ignored stays ignored where the
   // caller had it so, since commands inherit that from the keeper.
@@ -211,7 +203,7 @@ bool KeeperRunner::spawn_keeper(int socket, std::string& why_not) {
   posix_spawnattr_destroy(&attributes);
   posix_spawn_file_actions_destroy(&files);
   close(high_socket);
-  close(high_groups);
+  close(high_seats);
   if (error != 0) {
     why_not = "cannot start the keeper " + config_.keeper + ": " + std::strerror(error);
     return false;
@@ -254,7 +246,7 @@ void KeeperRunner::on_keeper_gone() {
   channel_.reset();
   if (keeper_pid_ > 0) ::kill(keeper_pid_, SIGKILL);  // our child and not reaped, so still itself: it must not go on if only the socket broke
   for (const auto& [seat, running] : running_)
-    leftovers_.push_back({running, TreeKiller({*groups_->at(seat), attempt_mark(token_, running.attempt), {}, 0}, config_.grace, monotonic_now())});
+    leftovers_.push_back({running, TreeKiller({seats_->at(seat).group, seats_->mark(seat)}, running.term_seq, monotonic_now())});
   running_.clear();
   free_seats_.clear();
   next_seat_ = 0;
@@ -289,7 +281,7 @@ void KeeperRunner::sweep() {
 void KeeperRunner::adopt_survivors(const ProcessTable& table) {
   for (std::size_t i = 0; i < table.descendants().size(); ++i) {
     const Process& process = table.descendants()[i];
-    if (process.parent == table.root() && table.marks(i).find(token_ + "/") != std::string::npos) adopted_.push_back(process.pid);
+    if (process.parent == table.root() && table.marks(i).are_of_keeper(seats_->keeper())) adopted_.push_back(process.pid);
   }
 }
 
@@ -299,6 +291,7 @@ void KeeperRunner::reap_adopted() {
 
 void KeeperRunner::finish_sweep() {
   is_sweeping_ = false;
+  seats_->remove_file();
   for (const Leftover& leftover : leftovers_) add_result(leftover.running, base::Outcome::Lost, "the keeper died");
   leftovers_.clear();
   while (!waiting_.empty()) {

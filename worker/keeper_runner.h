@@ -17,6 +17,7 @@
 
 #include "worker/events.h"
 #include "worker/keeper_protocol.h"
+#include "worker/keeper_seats.h"
 #include "worker/process_tree.h"
 #include "wire/limits.h"
 
@@ -36,10 +37,11 @@ class KeeperRunner {
     CallerSignals caller;
     std::size_t inline_output = wire::kInlineOutput;  // bytes of each stream that its result holds; more is given part by part
     std::size_t output_window = 1u << 20;             // bytes of each stream that are read before the first grant
-    base::Duration grace{200'000};                    // between TERM and KILL
+    std::string tables;       // the directory for tables of what runs (keeper_seats.h); empty: they are not for a next start to find
+    std::string oom_counter;  // as find_oom_counter() says
   };
   explicit KeeperRunner(Config config);
-  // Ends everything that runs and waits until it has ended (grace and a little more); what has not been collected is dropped.
+  // Ends everything that runs, without grace, and waits until it has ended; what has not been collected is dropped.
   ~KeeperRunner();
   bool has_timer() const { return timer_fd_ >= 0; }  // without one, for want of descriptors, it is of no use
 
@@ -50,7 +52,7 @@ class KeeperRunner {
   void start(const base::Attempt& attempt, std::uint32_t slot, const base::Command& command, base::Duration limit);
   // The same for a command that is to have these streams, and no time limit.
   void start_with_streams(const base::Attempt& attempt, std::uint32_t slot, const base::Command& command, const StreamPaths& streams);
-  // Ends the whole process tree of a running attempt, TERM first, then KILL; its result has outcome Cancelled. Unknown attempts are ignored.
+  // Ends the whole process tree of a running attempt as its command says (term_seq); its result has outcome Cancelled. Unknown attempts are ignored.
   void kill(const base::Attempt& attempt);
   // A descriptor to poll for `events()` (poll(2) bits), or -1 while there is nothing to wait for; both may change after every call here.
   int fd() const;
@@ -74,6 +76,7 @@ class KeeperRunner {
     std::uint32_t slot = 0;
     base::WallTime started_at = 0;
     base::TimePoint started{};
+    base::TermSeq term_seq;
   };
   struct Waiting {  // for the dead keeper's processes to be gone
     Running running;
@@ -103,8 +106,7 @@ class KeeperRunner {
   rlimit open_files_{};  // that commands are to have, whatever this process allows itself later
   int timer_fd_ = -1;
   pid_t keeper_pid_ = 0;
-  std::string token_;
-  std::unique_ptr<SharedGroups> groups_;
+  std::unique_ptr<SharedSeats> seats_;
   std::unique_ptr<FrameChannel> channel_;                // none: no keeper, or it is gone and `is_sweeping_`
   bool is_sweeping_ = false;
   std::unordered_map<std::uint32_t, Running> running_;   // by seat

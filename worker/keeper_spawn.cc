@@ -2,6 +2,7 @@
 
 #include <sched.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -16,6 +17,7 @@ constexpr std::size_t kStackBytes = 64u << 10;
 struct Child {
   const SpawnPlan& plan;
   SpawnOutcome outcome;
+  pid_t parent;
 };
 
 // Runs in the child on a stack of its own, in the parent's memory: system calls only.
@@ -28,6 +30,9 @@ int become_command(void* argument) {
     _exit(127);
   };
   setpgid(0, 0);
+  prctl(PR_SET_PDEATHSIG, SIGKILL);  // it does not outlive a keeper that is killed together with the worker
+  if (getppid() != child.parent) _exit(127);
+  setrlimit(RLIMIT_LOCKS, &plan.locks);  // fails where the hard limit is finite; the environment has the mark too
   if (plan.ignores_child_signal) std::signal(SIGCHLD, SIG_IGN);  // the keeper itself must not ignore it
   setrlimit(RLIMIT_NOFILE, &plan.open_files);
   if (dup2(plan.in, 0) < 0 || dup2(plan.out, 1) < 0 || dup2(plan.err, 2) < 0) fail(SpawnOutcome::Failed::Fork);
@@ -47,7 +52,7 @@ void* child_stack() {
 }  // namespace
 
 SpawnOutcome spawn(const SpawnPlan& plan) {
-  Child child{plan, {}};
+  Child child{plan, {}, getpid()};
   void* const stack = child_stack();
   // CLONE_VFORK: we go on when the child has executed or ended, so one stack serves them all and `child` outlives its use.
   const pid_t pid = stack == MAP_FAILED ? -1

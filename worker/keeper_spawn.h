@@ -18,6 +18,7 @@ struct SpawnPlan {
   sigset_t mask{};                  // of signals, for the command
   bool ignores_child_signal = false;
   rlimit open_files{};
+  rlimit locks{};                   // the mark
   pid_t* group = nullptr;           // the new process's pid, which is its group's too, stands here before it takes its first step
 };
 

@@ -1,7 +1,6 @@
 #include "worker/process_tree.h"
 
 #include <dirent.h>
-#include <fcntl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -13,8 +12,7 @@
 #include <cstring>
 #include <memory>
 #include <optional>
-
-#include "worker/keeper_protocol.h"
+#include <utility>
 
 extern "C" {  // glibc 2.36 forgot that C++ includes this
 #include <sys/pidfd.h>
@@ -24,39 +22,6 @@ namespace worker {
 namespace {
 
 constexpr base::Duration kLongestWait{50'000};
-constexpr std::size_t kMaxEnvironment = 8u << 20;
-
-std::string read_proc(pid_t pid, const char* file, std::size_t most) {
-  char path[64];
-  std::snprintf(path, sizeof path, "/proc/%d/%s", static_cast<int>(pid), file);
-  const int fd = open(path, O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return {};
-  std::string text;
-  char chunk[16384];
-  for (ssize_t n; text.size() < most && ((n = read(fd, chunk, sizeof chunk)) > 0 || (n < 0 && errno == EINTR));)
-    if (n > 0) text.append(chunk, static_cast<std::size_t>(n));
-  close(fd);
-  return text;
-}
-
-std::optional<Process> read_process(pid_t pid) {
-  const std::string text = read_proc(pid, "stat", 4096);
-  const std::size_t name_end = text.rfind(')');  // the name before it may hold anything, blanks and brackets too
-  if (name_end == std::string::npos) return std::nullopt;
-  Process process;
-  char state = 0;
-  long threads = 0;
-  unsigned long long start = 0;
-  const int fields = std::sscanf(text.c_str() + name_end + 1, " %c %d %d %d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %ld %*d %llu", &state,
-                                 &process.parent, &process.group, &process.session, &threads, &start);
-  if (fields != 6) return std::nullopt;
-  process.pid = pid;
-  process.start_ticks = start;
-  // A leader thread that has ended shows as a zombie while its other threads run on.
-  process.is_dead = (state == 'Z' || state == 'X') && threads <= 1;
-  process.is_stopped = state == 'T';
-  return process;
-}
 
 std::vector<Process> read_all() {
   std::vector<Process> all;
@@ -96,20 +61,35 @@ bool add_descendants(const std::vector<Process>& sorted, std::vector<char>& chos
   return has_grown;
 }
 
-bool has_word(std::string_view words, std::string_view word) {
-  while (!words.empty()) {
-    const std::size_t end = std::min(words.find(' '), words.size());
-    if (words.substr(0, end) == word) return true;
-    words.remove_prefix(std::min(end + 1, words.size()));
-  }
-  return false;
-}
-
 }  // namespace
 
+std::optional<Process> read_process(pid_t pid) {
+  const std::string text = read_proc(pid, "stat", 4096);
+  const std::size_t name_end = text.rfind(')');  // the name before it may hold anything, blanks and brackets too
+  if (name_end == std::string::npos) return std::nullopt;
+  Process process;
+  char state = 0;
+  long threads = 0;
+  unsigned long long start = 0;
+  const int fields = std::sscanf(text.c_str() + name_end + 1, " %c %d %d %d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %ld %*d %llu", &state,
+                                 &process.parent, &process.group, &process.session, &threads, &start);
+  if (fields != 6) return std::nullopt;
+  process.pid = pid;
+  process.start_ticks = start;
+  // A leader thread that has ended shows as a zombie while its other threads run on.
+  process.is_dead = (state == 'Z' || state == 'X') && threads <= 1;
+  process.is_stopped = state == 'T';
+  return process;
+}
+
 ProcessTable::ProcessTable(pid_t root) {
-  const std::vector<Process> all = read_all();
+  std::vector<Process> all = read_all();
   root_.pid = root;
+  if (root == 0) {
+    descendants_ = std::move(all);
+    marks_.resize(descendants_.size());
+    return;
+  }
   const std::size_t root_index = index_of(all, root);
   if (root_index == all.size()) return;
   root_ = all[root_index];
@@ -119,43 +99,41 @@ ProcessTable::ProcessTable(pid_t root) {
   for (std::size_t i = 0; i < all.size(); ++i)
     if (chosen[i] && i != root_index) descendants_.push_back(all[i]);
   marks_.resize(descendants_.size());
-  has_read_marks_.resize(descendants_.size());
 }
 
-const std::string& ProcessTable::marks(std::size_t index) const {
-  std::string& marks = marks_[index];
-  if (has_read_marks_[index]) return marks;
-  has_read_marks_[index] = true;
-  const std::string environment = read_proc(descendants_[index].pid, "environ", kMaxEnvironment);
-  const std::string wanted = std::string(kMarkVariable) + "=";
-  for (std::size_t at = 0; at < environment.size();) {
-    const std::size_t end = std::min(environment.find('\0', at), environment.size());
-    if (environment.compare(at, wanted.size(), wanted) == 0) {
-      marks = environment.substr(at + wanted.size(), end - at - wanted.size());
-      break;
-    }
-    at = end + 1;
-  }
-  return marks;
+const Marks& ProcessTable::marks(std::size_t index) const {
+  std::optional<Marks>& marks = marks_[index];
+  if (!marks) marks = read_marks(descendants_[index].pid);
+  return *marks;
+}
+
+TreeKiller::TreeKiller(Tree tree, const base::TermSeq& sequence, base::TimePoint now)
+    : tree_(tree), sequence_(sequence.empty() ? base::kDefaultTermSeq : sequence), next_step_(now), step_ends_(now) {
+  if (sequence_[sequence_.size() - 2] != SIGKILL) sequence_.insert(sequence_.end(), {SIGKILL, 0});
+}
+
+void TreeKiller::hurry(base::TimePoint now) {
+  at_ = sequence_.size() - 2;
+  has_begun_ = true;
+  step_ends_ = base::kNever;
+  next_step_ = now;
 }
 
 bool TreeKiller::is_seed(const ProcessTable& table, std::size_t index) const {
   const Process& p = table.descendants()[index];
   if (tree_.group != 0 && (p.pid == tree_.group || p.group == tree_.group)) return true;
   if (std::find(known_.begin(), known_.end(), Name{p.pid, p.start_ticks}) != known_.end()) return true;
-  if (p.is_dead) return false;
-  if (!tree_.mark.empty() && has_word(table.marks(index), tree_.mark)) return true;
-  if (tree_.stray_token.empty() || p.parent != table.root() || p.start_ticks < tree_.stray_since) return false;
-  return table.marks(index).find(tree_.stray_token + "/") == std::string::npos;
+  return tree_.mark != 0 && table.marks(index).hold(tree_.mark);  // a zombie still has its limits
 }
 
 std::vector<std::size_t> TreeKiller::members(const ProcessTable& table) const {
   const auto& all = table.descendants();
   std::vector<char> chosen(all.size(), 0);
   for (std::size_t i = 0; i < all.size(); ++i) chosen[i] = is_seed(table, i) ? 1 : 0;
-  // Who shares a group or session that is not the root's own with a member is a member: it finds those that cleared their environment.
+  // Below a root, who shares a group or session that is not the root's own with a member is a member: for one that has neither mark.
   for (bool grows = true; grows;) {
     grows = add_descendants(all, chosen);
+    if (table.root() == 0) break;
     std::vector<pid_t> groups, sessions;
     for (std::size_t i = 0; i < all.size(); ++i) {
       if (!chosen[i]) continue;
@@ -180,6 +158,7 @@ std::vector<std::size_t> TreeKiller::members(const ProcessTable& table) const {
 void TreeKiller::send(const Process& process, int signal) {
   const int fd = pidfd_open(process.pid, 0);
   if (fd < 0) return;  // gone
+  last_signal_ = signal;
   // The descriptor holds whoever has the number now; only if that is still the one we read may it be signalled.
   const auto now = read_process(process.pid);
   if (now && now->start_ticks == process.start_ticks) {
@@ -191,9 +170,17 @@ void TreeKiller::send(const Process& process, int signal) {
 }
 
 bool TreeKiller::step(const ProcessTable& table, base::TimePoint now, bool is_group_pinned) {
-  const bool is_time_to_kill = now >= kill_at_;
+  const bool is_new_step = now >= step_ends_;
+  if (is_new_step) {
+    if (std::exchange(has_begun_, true)) at_ += 2;
+    const bool is_last = at_ + 2 == sequence_.size();
+    step_ends_ = is_last ? base::kNever : now + std::chrono::milliseconds(sequence_[at_ + 1]);
+    wait_ = base::Duration(1000);
+  }
+  const int signal = static_cast<int>(sequence_[at_]);
+  const bool goes_to_all = is_new_step || step_ends_ == base::kNever;
   // A group takes the signal as one: what forks at this moment cannot slip through, as it can between a reading and a signal.
-  if (is_time_to_kill && is_group_pinned) ::kill(-tree_.group, SIGKILL);
+  if (signal == SIGKILL && is_group_pinned) ::kill(-tree_.group, SIGKILL);
   dead_children_.clear();
   bool is_empty = true;
   for (std::size_t index : members(table)) {
@@ -207,13 +194,13 @@ bool TreeKiller::step(const ProcessTable& table, base::TimePoint now, bool is_gr
     }
     if (std::find(foreign_.begin(), foreign_.end(), name) != foreign_.end()) continue;
     is_empty = false;
-    if (is_time_to_kill) has_killed_ = true, send(process, SIGKILL);
-    else if (is_new) send(process, SIGTERM);
+    found_ += is_new;
+    if (is_new || goes_to_all) send(process, signal);
   }
   empty_readings_ = is_empty ? empty_readings_ + 1 : 0;
-  // Short waits first, since most trees end at once; again short when the grace is over.
-  if (now < kill_at_ && now + wait_ >= kill_at_) next_step_ = kill_at_, wait_ = base::Duration(1000);
-  else next_step_ = now + wait_, wait_ = std::min(2 * wait_, kLongestWait);
+  // Short waits first, since most trees end at once.
+  next_step_ = std::min(now + wait_, step_ends_);
+  wait_ = std::min(2 * wait_, kLongestWait);
   return empty_readings_ >= 2;
 }
 

@@ -1,17 +1,17 @@
-// Finds and ends all processes of an attempt, whatever they did to hide: new groups and sessions, double forks, blocked TERM. Used by the keeper, and by
-// the worker when the keeper was killed. It relies on its caller being a subreaper: every process of an attempt is then a descendant of the caller, and
-// what lost its parents is still told apart by the mark in its environment. Only a process that cleared its environment, left its group and its session
-// and lost all its parents before the end began can pass for somebody else's.
+// Finds and ends all processes of an attempt, whatever they did to hide: new groups and sessions, double forks, cleared environments, blocked TERM. Used by the
+// keeper, by the worker when the keeper was killed, and at a start for what a worker killed with its keeper has left. A caller that is a subreaper has them all
+// below itself; whose each is, its mark tells.
 #pragma once
 
 #include <sys/types.h>
 
 #include <cstdint>
-#include <string>
-#include <string_view>
+#include <optional>
 #include <vector>
 
+#include "base/term_seq.h"
 #include "base/time.h"
+#include "worker/process_mark.h"
 
 namespace worker {
 
@@ -25,42 +25,43 @@ struct Process {
   bool is_stopped = false;
 };
 
-// One reading of /proc: the descendants of a process.
+std::optional<Process> read_process(pid_t pid);  // none: there is none
+
+// One reading of /proc: the descendants of a process, or all processes.
 class ProcessTable {
  public:
-  explicit ProcessTable(pid_t root);
+  explicit ProcessTable(pid_t root);  // 0: all
   pid_t root() const { return root_.pid; }
   const Process& root_process() const { return root_; }
   const std::vector<Process>& descendants() const { return descendants_; }  // by pid
-  // The marks in the environment of a descendant: words separated by blanks, none if it cannot be read. Read once.
-  const std::string& marks(std::size_t index) const;
+  const Marks& marks(std::size_t index) const;  // of a descendant; read once
 
  private:
   Process root_;
   std::vector<Process> descendants_;
-  mutable std::vector<std::string> marks_;
-  mutable std::vector<bool> has_read_marks_;
+  mutable std::vector<std::optional<Marks>> marks_;
 };
 
 // Whose processes are meant.
 struct Tree {
-  pid_t group = 0;           // the group that the attempt's leader was started in; 0: not known
-  std::string mark;          // as attempt_mark() made it
-  std::string stray_token;   // not empty: also children of the table's root that carry no mark with this token and started
-  std::uint64_t stray_since = 0;  // no earlier than this tick
+  pid_t group = 0;  // the group that the attempt's leader was started in; 0: not known
+  Mark mark = 0;
 };
 
-// Ends one tree: TERM to each process as it is found, KILL after the grace, until two readings in a row find none alive. (One is not enough: a process
-// in the middle of an exec shows no environment, and one forked during the reading may be missed.)
+// Ends one tree: each process gets, as it is found, the signal of the step that its sequence has reached, and all of them that of the next step when its time has
+// come; KILL at last, until two readings in a row find none alive. (One is not enough: a process in the middle of an exec shows no environment, and one
+// forked during the reading may be missed.)
 class TreeKiller {
  public:
-  TreeKiller(Tree tree, base::Duration grace, base::TimePoint now) : tree_(std::move(tree)), next_step_(now), kill_at_(now + grace) {}
+  TreeKiller(Tree tree, const base::TermSeq& sequence, base::TimePoint now);
 
   // Signals what `table` shows; to be called again at next_step(), with a new table. `is_group_pinned`: the leader is the caller's child and not reaped,
   // so the group's number cannot belong to anybody else. True: nothing is left that we may signal.
   bool step(const ProcessTable& table, base::TimePoint now, bool is_group_pinned);
+  void hurry(base::TimePoint now);  // KILL from now on
   base::TimePoint next_step() const { return next_step_; }
-  bool has_killed() const { return has_killed_; }       // TERM was not enough
+  int last_signal() const { return last_signal_; }  // that was sent to any of them; 0: none was
+  std::size_t found() const { return found_; }  // living processes, up to now
   bool has_left_some() const { return !foreign_.empty(); }  // processes of another user, which we may not signal
   // Dead processes of the tree that are children of the table's root: for the caller to reap.
   const std::vector<pid_t>& dead_children() const { return dead_children_; }
@@ -76,11 +77,15 @@ class TreeKiller {
   void send(const Process& process, int signal);
 
   Tree tree_;
+  base::TermSeq sequence_;  // ends with a KILL that has no end
+  std::size_t at_ = 0;      // the step it has reached: its signal
+  bool has_begun_ = false;
   base::Duration wait_{1000};
   base::TimePoint next_step_;
-  base::TimePoint kill_at_;
+  base::TimePoint step_ends_;
   int empty_readings_ = 0;
-  bool has_killed_ = false;
+  int last_signal_ = 0;
+  std::size_t found_ = 0;
   std::vector<Name> known_;    // members found so far: they stay members when their parents die
   std::vector<Name> foreign_;
   std::vector<pid_t> dead_children_;

@@ -10,8 +10,11 @@
 #include "io/endpoints.h"
 #include "io/entropy.h"
 #include "io/host.h"
+#include "io/run_directory.h"
 #include "wire/codec.h"
 #include "wire/limits.h"
+#include "worker/oom_counter.h"
+#include "worker/orphans.h"
 
 namespace worker {
 
@@ -43,6 +46,11 @@ base::Result<Exit::Why> Shell::run() {
   auto calls = CallRunner::create(handlers_, config_.slots);
   if (!calls) return calls.error();
   calls_ = std::move(*calls);
+  if (const auto directory = io::runtime_directory()) {
+    config_.keeper.tables = *directory;
+    if (const std::size_t ended = end_orphans(*directory)) log_.warning("ended " + std::to_string(ended) + " processes of jobs whose worker and keeper had been killed");
+  }
+  config_.keeper.oom_counter = find_oom_counter();
   auto commands = KeeperPool::create(with_window(config_.keeper, config_.slots), std::min({config_.slots, cli::default_slots(), kMostKeepers}));
   if (!commands) return commands.error();
   commands_ = std::move(*commands);

@@ -13,6 +13,7 @@ std::string_view name(Outcome outcome) {
     case Outcome::Returned: return "returned";
     case Outcome::Cancelled: return "cancelled";
     case Outcome::Superseded: return "superseded";
+    case Outcome::Oom: return "oom";
   }
   return "unknown";
 }

@@ -7,6 +7,7 @@
 #include <variant>
 #include <vector>
 
+#include "base/term_seq.h"
 #include "base/time.h"
 
 namespace base {
@@ -18,6 +19,8 @@ struct Command {
   std::string stdin_bytes;               // empty: /dev/null
   std::string directory;                 // empty: the worker's own
   std::vector<std::string> environment;  // NAME=VALUE, added to the worker's own
+  TermSeq term_seq;                      // how it is ended when it has to be
+  bool kill_leftovers = false;           // what it leaves behind at its end is ended too
   bool operator==(const Command&) const = default;
 };
 
@@ -48,8 +51,8 @@ struct JobSpec {
 };
 
 // How an attempt ended. The numbers are those of the protocol and of results.db.
-enum class Outcome : std::uint8_t { Ok = 0, Failed = 1, Timeout = 2, Lost = 3, Returned = 4, Cancelled = 5, Superseded = 6 };
-inline constexpr std::uint8_t kOutcomes = 7;
+enum class Outcome : std::uint8_t { Ok = 0, Failed = 1, Timeout = 2, Lost = 3, Returned = 4, Cancelled = 5, Superseded = 6, Oom = 7 };
+inline constexpr std::uint8_t kOutcomes = 8;
 std::string_view name(Outcome outcome);  // "ok", "failed", ...
 
 // `words` as one line that a POSIX shell splits back into the same words.

@@ -122,6 +122,18 @@ std::optional<Leave> check_coprocess(const std::optional<std::string>& coprocess
   return std::nullopt;
 }
 
+void add_ending(CLI::App& app, base::TermSeq& term_seq, bool& kill_leftovers) {
+  app.add_option_function<std::string>(
+      "--term-seq",
+      [&term_seq](const std::string& text) {
+        auto sequence = base::parse_term_seq(text);
+        if (!sequence) throw CLI::ValidationError("--term-seq: " + sequence.error().message, CLI::ExitCodes::ValidationError);
+        term_seq = std::move(*sequence);
+      },
+      "how a command and its processes are ended: signals, and milliseconds to wait for each")->type_name("SIGNAL,MS,...")->default_str("TERM,200,TERM,100,TERM,50,KILL,25");
+  app.add_flag("--kill-leftovers", kill_leftovers, "end what a command leaves running when it has ended");
+}
+
 int leave(const Leave& leave, const std::string& program) {
   if (leave.status == kExitOk) std::fputs(leave.text.c_str(), stdout);
   else std::fprintf(stderr, "%s: %s", program.c_str(), leave.text.c_str());

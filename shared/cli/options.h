@@ -47,6 +47,9 @@ void add_coprocess(CLI::App& app, std::optional<std::string>& coprocess, std::op
 std::optional<Leave> check_coprocess(const std::optional<std::string>& coprocess, const std::optional<base::Framing>& framing, const std::string& call,
                                      const std::vector<std::string>& words);
 
+// --term-seq and --kill-leftovers: how the processes of a command are ended.
+void add_ending(CLI::App& app, base::TermSeq& term_seq, bool& kill_leftovers);
+
 // Prints what `leave` says and returns its status.
 int leave(const Leave& leave, const std::string& program);
 // Prints the error, named after the program, and returns its exit status.

@@ -28,6 +28,10 @@ struct Choice {  // an enum of which a receiver accepts 0 to `most`
   E S::*member;
   E most;
 };
+template <typename S>
+struct OwnOutcome {  // one that a worker may tell: Superseded is the sink's word
+  Outcome S::*member;
+};
 
 // Above this a sum of times could overflow: about 31 years.
 inline constexpr base::Duration kMaxDuration{1'000'000'000'000'000};
@@ -48,8 +52,7 @@ template <>
 inline constexpr auto kFields<Held> = std::tuple{&Held::attempt, Choice<Held, Held::Phase>{&Held::phase, Held::Phase::Unconfirmed}};
 template <>
 inline constexpr auto kFields<Result> = std::tuple{
-    &Result::attempt, Choice<Result, Outcome>{&Result::outcome, Outcome::Cancelled},  // Superseded is the sink's word
-    &Result::exit_code, &Result::signal, &Result::slot, &Result::started_at, &Result::finished_at,
+    &Result::attempt, OwnOutcome<Result>{&Result::outcome}, &Result::exit_code, &Result::signal, &Result::slot, &Result::started_at, &Result::finished_at,
     &Result::runtime_us, &Result::user_us, &Result::system_us, &Result::max_rss_kb,
     Bytes<Result>{&Result::out, kInlineOutput}, Bytes<Result>{&Result::err, kInlineOutput},
     &Result::out_bytes, &Result::err_bytes, &Result::command, &Result::reason};
@@ -61,7 +64,7 @@ template <>
 inline constexpr auto kFields<Confirms> = std::tuple{&Confirms::worker, &Confirms::attempts};
 template <>
 inline constexpr auto kFields<Requeued> =
-    std::tuple{&Requeued::attempt, Choice<Requeued, Outcome>{&Requeued::outcome, Outcome::Superseded}, &Requeued::alone};
+    std::tuple{&Requeued::attempt, Choice<Requeued, Outcome>{&Requeued::outcome, Outcome::Oom}, &Requeued::alone};
 template <>
 inline constexpr auto kFields<Lease> = std::tuple{&Lease::attempt, &Lease::worker};
 template <>
@@ -130,7 +133,7 @@ inline constexpr auto kFields<Refused> = std::tuple{&Refused::worker, &Refused::
 template <>
 inline constexpr auto kFields<base::Command> = std::tuple{
     &base::Command::line, &base::Command::argv, &base::Command::shell, &base::Command::stdin_bytes, &base::Command::directory,
-    &base::Command::environment};
+    &base::Command::environment, &base::Command::term_seq, &base::Command::kill_leftovers};
 template <>
 inline constexpr auto kFields<base::Call> = std::tuple{Name<base::Call>{&base::Call::handler}, &base::Call::version, &base::Call::arguments};
 template <>

@@ -63,7 +63,8 @@ struct Result {
   std::string reason;                  // one line when pushmill itself has something to say; empty otherwise
 
   // It ran to an end of its own, or of its time limit: its outputs count.
-  bool has_outcome_of_its_own() const { return outcome == Outcome::Ok || outcome == Outcome::Failed || outcome == Outcome::Timeout; }
+  bool is_failure() const { return outcome == Outcome::Failed || outcome == Outcome::Timeout || outcome == Outcome::Oom; }
+  bool has_outcome_of_its_own() const { return outcome == Outcome::Ok || is_failure(); }
   // The stream went ahead in OUTPUT.
   bool has_out_file() const { return out.empty() && out_bytes > 0; }
   bool has_err_file() const { return err.empty() && err_bytes > 0; }

@@ -90,6 +90,11 @@ class Reader {
   void read_field(S& value, Period<S> field) { value.*field.member = base::Duration(read_int(1, kMaxDuration.count())); }
   template <typename S, typename E>
   void read_field(S& value, Choice<S, E> field) { value.*field.member = static_cast<E>(read_uint(static_cast<std::uint64_t>(field.most))); }
+  template <typename S>
+  void read_field(S& value, OwnOutcome<S> field) {
+    value.*field.member = static_cast<Outcome>(read_uint(base::kOutcomes - 1));
+    if (value.*field.member == Outcome::Superseded) fail("a number out of range");
+  }
 
   // The next byte, which names the form of the next value; 0x100: none, or a fault. The readers below take the usual forms themselves, and leave the
   // others and every refusal to next().

@@ -24,10 +24,16 @@ void write_spec(std::uint64_t kind, base::Duration time_limit, const Work& work,
   writer.put_fields(work);
 }
 
+bool is_fine(const Command& command) { return base::is_term_seq(command.term_seq); }
+bool is_fine(const Record& record) { return is_fine(record.program); }
+bool is_fine(const Call&) { return true; }
+
 template <typename Work>
 void read_work(std::size_t count, Reader& reader, base::JobSpec& spec) {
   if (count < kHead + kFieldCount<Work>) return reader.fail("too few elements");
-  reader.read_fields(spec.work.emplace<Work>());
+  Work& work = spec.work.emplace<Work>();
+  reader.read_fields(work);
+  if (!is_fine(work)) reader.fail("a sequence of signals that is none");
   reader.close_array(count, kHead + kFieldCount<Work>);
   reader.expect_end();
 }

@@ -62,6 +62,8 @@ class Writer {
   void put_field(const S& value, Period<S> field) { put(value.*field.member); }
   template <typename S, typename E>
   void put_field(const S& value, Choice<S, E> field) { put(static_cast<std::uint32_t>(value.*field.member)); }
+  template <typename S>
+  void put_field(const S& value, OwnOutcome<S> field) { put(static_cast<std::uint32_t>(value.*field.member)); }
 
   struct Buffer {
     std::string& bytes;

@@ -76,7 +76,7 @@ TEST_CASE("a shell reads a joined line back as the same words, whatever their by
 TEST_CASE("every outcome has its name", "[outcome]") {
   std::vector<std::string> names;
   for (std::uint8_t i = 0; i < base::kOutcomes; ++i) names.emplace_back(base::name(static_cast<base::Outcome>(i)));
-  CHECK(names == std::vector<std::string>{"ok", "failed", "timeout", "lost", "returned", "cancelled", "superseded"});
+  CHECK(names == std::vector<std::string>{"ok", "failed", "timeout", "lost", "returned", "cancelled", "superseded", "oom"});
   CHECK(base::name(static_cast<base::Outcome>(200)) == "unknown");
 }
 

@@ -280,6 +280,15 @@ TEST_CASE("a failure that comes again is confirmed again and counted once", "[si
   CHECK(s.core.progress().records().at(1).failures() == 1);
 }
 
+TEST_CASE("running out of memory counts as a failure", "[sink]") {
+  SinkUnderTest s(retries(2));
+  s.given_ventilator();
+  CHECK(s.said_of(1, {1, 1, 1}, Outcome::Oom).requeued.size() == 1);
+  const auto last = s.said_of(1, {1, 1, 2}, Outcome::Oom);
+  CHECK(last.finished.at(0).result.outcome == Outcome::Oom);
+  CHECK(s.core.progress().failed() == 1);
+}
+
 TEST_CASE("a result of job 0, of a job beyond the total, or one that says superseded is neither logged nor confirmed", "[sink]") {
   SinkUnderTest s;
   s.given_ventilator(2);

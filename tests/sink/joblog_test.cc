@@ -69,6 +69,11 @@ TEST_CASE("a job killed by a signal has exit value 0 and the signal", "[joblog]"
         "3\t:\t1795301509.816\t     0.003\t0\t0\t0\t11\tkill -SEGV $$\n");
 }
 
+TEST_CASE("a job that ran out of memory is shown as one killed by a signal, or with the status its shell gave", "[joblog]") {
+  CHECK(sink::joblog_line(row(3, "x", 1795301505125, 0, 0, Outcome::Oom, 0, 9), "here") == "3\t:\t1795301505.125\t     0.000\t0\t0\t0\t9\tx\n");
+  CHECK(sink::joblog_line(row(3, "x", 1795301505125, 0, 0, Outcome::Oom, 137, 0), "here") == "3\t:\t1795301505.125\t     0.000\t0\t0\t137\t0\tx\n");
+}
+
 TEST_CASE("a job ended by its time limit has -1 and the signal, or the status it still gave", "[joblog]") {
   CHECK(sink::joblog_line(row(1, "sleep 3", 1795301505526, 1595, 0, Outcome::Timeout, 0, 15), "here") ==
         "1\t:\t1795301505.526\t     1.595\t0\t0\t-1\t15\tsleep 3\n");

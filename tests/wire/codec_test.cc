@@ -288,8 +288,8 @@ TEST_CASE("an enum out of its range is refused, and a worker may not say superse
     encode(run(), ToSink(results), frame);
     return sink_error(frame);
   };
-  for (int outcome = 0; outcome <= 5; ++outcome) CHECK(outcome_error(outcome).empty());
-  for (const int outcome : {6, 7, 255}) CHECK(has(outcome_error(outcome), "out of range"));
+  for (const int outcome : {0, 1, 2, 3, 4, 5, 7}) CHECK(outcome_error(outcome).empty());
+  for (const int outcome : {6, 8, 255}) CHECK(has(outcome_error(outcome), "out of range"));
   const auto phase_error = [](int phase) {
     State state;
     state.held = {{{1, 1, 1}, static_cast<Held::Phase>(phase)}};
@@ -300,7 +300,7 @@ TEST_CASE("an enum out of its range is refused, and a worker may not say superse
   CHECK(phase_error(2).empty());
   CHECK(has(phase_error(3), "out of range"));
   Frame frame;
-  encode(run(), ToVentilator(Requeue{{}, {{{1, 1, 1}, static_cast<Outcome>(7), false}}}), frame);
+  encode(run(), ToVentilator(Requeue{{}, {{{1, 1, 1}, static_cast<Outcome>(8), false}}}), frame);
   CHECK_FALSE(decode_to_ventilator(frame, run()));
 }
 

@@ -93,7 +93,7 @@ std::vector<Example> messages() {
 }
 
 std::vector<std::pair<std::string, base::JobSpec>> specs() {
-  base::Command command{"", {"grep", "-c", "it's", ""}, "/bin/bash", std::string("in\0\xfe", 4), "/tmp/d", {"A=1", "B=\xff"}};
+  base::Command command{"", {"grep", "-c", "it's", ""}, "/bin/bash", std::string("in\0\xfe", 4), "/tmp/d", {"A=1", "B=\xff"}, {15, 200, 9, 0}, true};
   return {
       {"spec_line", {base::Command{"gzip -k 'a b'", {}, "", "", "", {}}, base::Duration(0)}},
       {"spec_argv", {std::move(command), base::Duration(1'500'000)}},

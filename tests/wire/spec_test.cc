@@ -24,6 +24,10 @@ TEST_CASE("a job spec of an unknown kind or above the limits is refused", "[spec
   CHECK_FALSE(decode_spec(bytes));
   encode_spec({base::Command{std::string(kMaxJob, 'x'), {}, "", "", "", {}}, {}}, bytes);
   CHECK_FALSE(decode_spec(bytes));
+  encode_spec({base::Command{"x", {}, "", "", "", {}, {70, 1}}, {}}, bytes);
+  CHECK_FALSE(decode_spec(bytes));
+  encode_spec({base::Record{{"x", {}, "", "", "", {}, {15}}, "", base::Framing::Line}, {}}, bytes);
+  CHECK_FALSE(decode_spec(bytes));
   encode_spec({base::Command{"", std::vector<std::string>(kMaxItems + 1, "a"), "", "", "", {}}, {}}, bytes);
   CHECK_FALSE(decode_spec(bytes));
 }

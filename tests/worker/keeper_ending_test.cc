@@ -10,10 +10,11 @@ using namespace worker_test;
 namespace {
 
 // Sleepers that nothing but KILL ends, hidden in every way there is: a background child, a new session, a double fork into a new session, an empty
-// environment. Each tells in `path` that it runs.
+// environment, and all of these at once. Each tells in `path` that it runs.
 std::string hidden_sleepers(const std::string& seconds, const std::string& path) {
   const std::string sleeper = "\"trap '' TERM; echo x >>" + path + "; while :; do sleep " + seconds + "; done\"";
-  return "sh -c " + sleeper + " & setsid sh -c " + sleeper + " & (setsid sh -c " + sleeper + " & ) & env -i sh -c " + sleeper + " & trap '' TERM; sleep " + seconds +
+  return "sh -c " + sleeper + " & setsid sh -c " + sleeper + " & (setsid sh -c " + sleeper + " & ) & env -i sh -c " + sleeper + " & (setsid env -i sh -c " + sleeper +
+         " >/dev/null 2>&1 & ) & trap '' TERM; sleep " + seconds +
          "; wait; wait";
 }
 
@@ -39,7 +40,7 @@ TEST_CASE("a time limit ends children that ignore TERM, fork twice and begin new
   TemporaryDirectory directory;
   const std::string seconds = unique_seconds();
   const wire::Result result = harness.run(line(hidden_sleepers(seconds, directory / "up")), 1500ms);
-  CHECK(has_lines(directory / "up", 4));
+  CHECK(has_lines(directory / "up", 5));
   CHECK(processes_with(seconds).empty());
   CHECK(result.outcome == Outcome::Timeout);
   CHECK(result.exit_code == -1);
@@ -65,7 +66,7 @@ TEST_CASE("kill ends a command and all its children, and the result is cancelled
   TemporaryDirectory directory;
   const std::string seconds = unique_seconds();
   const base::Attempt attempt = harness.start(line(hidden_sleepers(seconds, directory / "up")));
-  REQUIRE(wait_until([&] { return has_lines(directory / "up", 4); }));
+  REQUIRE(wait_until([&] { return has_lines(directory / "up", 5); }));
   harness.runner.kill(attempt);
   const wire::Result result = harness.result_of(attempt);
   CHECK(processes_with(seconds).empty());
@@ -87,6 +88,74 @@ TEST_CASE("killing one command leaves another alone") {
   directory.script("go", "");
   CHECK(harness.result_of(other).exit_code == 5);
   for (pid_t sleeper : processes_with(seconds)) kill(sleeper, SIGKILL);
+}
+
+TEST_CASE("a time limit ends what hides without environment, session and parents, and leaves alone what another command hides so") {
+  Harness harness;
+  TemporaryDirectory directory;
+  const std::string mine = unique_seconds(), others = unique_seconds();
+  const auto hide = [&](const std::string& seconds) { return "(setsid env -i sh -c 'echo x >>" + (directory / "up") + "; exec sleep " + seconds + "' >/dev/null 2>&1 &); "; };
+  harness.start(line(hide(others) + "until [ -e " + (directory / "go") + " ]; do sleep 0.02; done"), 0us, 1);
+  const base::Attempt victim = harness.start(line(hide(mine) + "sleep " + unique_seconds()), 2s, 2);
+  REQUIRE(wait_until([&] { return has_lines(directory / "up", 2); }));
+  CHECK(harness.result_of(victim).outcome == Outcome::Timeout);
+  CHECK(processes_with("sleep" + std::string(1, '\0') + mine).empty());
+  CHECK(processes_with("sleep" + std::string(1, '\0') + others).size() == 1);
+  directory.script("go", "");
+  std::vector<wire::Result> results;
+  harness.wait_and_collect(results);
+  CHECK(results.at(0).outcome == Outcome::Ok);
+  for (pid_t left : processes_with(others)) kill(left, SIGKILL);
+  CHECK(wait_until([&] { return processes_with(others).empty(); }));
+}
+
+TEST_CASE("a command says by which signals it is ended") {
+  Harness harness;
+  TemporaryDirectory directory;
+  base::Command command = line("trap 'echo int' INT; trap 'echo usr; exit 3' USR1; echo x >>" + (directory / "up") + "; while :; do sleep 0.02; done");
+  command.term_seq = {SIGINT, 100, SIGUSR1, 20'000};
+  const base::Attempt attempt = harness.start(command);
+  REQUIRE(wait_until([&] { return has_lines(directory / "up", 1); }));
+  harness.runner.kill(attempt);
+  const wire::Result result = harness.result_of(attempt);
+  CHECK(result.outcome == Outcome::Cancelled);
+  CHECK(result.signal == SIGUSR1);
+  CHECK(result.out == "int\nusr\n");
+}
+
+TEST_CASE("a sequence that waits long does not hold up the end of the runner") {
+  TemporaryDirectory directory;
+  const std::string seconds = unique_seconds();
+  const auto begin = std::chrono::steady_clock::now();
+  {
+    Harness harness;
+    base::Command command = line("trap '' TERM; echo x >>" + (directory / "up") + "; while :; do sleep " + seconds + "; done");
+    command.term_seq = {SIGTERM, 3'600'000};
+    const base::Attempt attempt = harness.start(command);
+    REQUIRE(wait_until([&] { return has_lines(directory / "up", 1); }));
+    harness.runner.kill(attempt);
+  }
+  CHECK(processes_with(seconds).empty());
+  CHECK(std::chrono::steady_clock::now() - begin < 9s);  // the last resort comes after ten
+}
+
+TEST_CASE("what a command leaves behind is ended before its result where it says so, and the result is its own") {
+  Harness harness;
+  TemporaryDirectory directory;
+  const std::string seconds = unique_seconds();
+  const std::string wait = " until [ $(wc -l <" + (directory / "up") + ") = 2 ]; do sleep 0.01; done; echo done; exit 4";
+  base::Command command = line("(setsid env -i sh -c 'echo x >>" + (directory / "up") + "; exec sleep " + seconds + "' &); sh -c 'trap \"\" TERM; echo x >>" +
+                               (directory / "up") + "; while :; do sleep " + seconds + "; done' &" + wait);
+  command.kill_leftovers = true;
+  const wire::Result result = harness.run(command);
+  CHECK(processes_with(seconds).empty());
+  CHECK(result.outcome == Outcome::Failed);
+  CHECK(result.exit_code == 4);
+  CHECK(result.signal == 0);
+  CHECK(result.out == "done\n");
+  command = words({"true"});
+  command.kill_leftovers = true;
+  CHECK(harness.run(command).outcome == Outcome::Ok);
 }
 
 TEST_CASE("killing an attempt that is not known changes nothing") {
@@ -116,7 +185,7 @@ TEST_CASE("when the keeper is killed its attempts are lost, none of their proces
   const std::string seconds = unique_seconds();
   const base::Attempt first = harness.start(line(hidden_sleepers(seconds, directory / "up")), 0us, 1);
   const base::Attempt second = harness.start(words({"env", "-i", "sleep", seconds}), 0us, 2);
-  REQUIRE(wait_until([&] { return has_lines(directory / "up", 4) && processes_with(seconds).size() >= 6; }));
+  REQUIRE(wait_until([&] { return has_lines(directory / "up", 5) && processes_with(seconds).size() >= 7; }));
   const pid_t keeper = harness.runner.keeper_pid();
   kill(keeper, SIGKILL);
   harness.start(line("exit 4"), 0us, 3);  // comes while the keeper is dying or dead: it must get a result too
@@ -138,7 +207,7 @@ TEST_CASE("a command that comes while a dead keeper's processes are being ended 
   TemporaryDirectory directory;
   const std::string seconds = unique_seconds();
   const base::Attempt lost = harness.start(line(hidden_sleepers(seconds, directory / "up")));
-  REQUIRE(wait_until([&] { return has_lines(directory / "up", 4); }));
+  REQUIRE(wait_until([&] { return has_lines(directory / "up", 5); }));
   kill(harness.runner.keeper_pid(), SIGKILL);
   std::vector<worker::OutputRead> outputs;
   std::vector<wire::Result> results;
@@ -160,6 +229,7 @@ TEST_CASE("a command that comes while a dead keeper's processes are being ended 
 }
 
 TEST_CASE("a keeper killed again and again costs no result and leaves no zombie") {
+  while (waitpid(-1, nullptr, WNOHANG) > 0) continue;  // what earlier tests left behind and then killed
   Harness harness;
   const std::string seconds = unique_seconds();
   for (int round = 0; round < 5; ++round) {
@@ -199,7 +269,7 @@ TEST_CASE("when the worker is killed, no process of a running attempt is left") 
     std::vector<wire::Result> results;
     for (;;) harness.wait_and_collect(results);
   }
-  REQUIRE(wait_until([&] { return has_lines(directory / "up", 5); }));
+  REQUIRE(wait_until([&] { return has_lines(directory / "up", 6); }));
   kill(worker, SIGKILL);
   waitpid(worker, nullptr, 0);
   CHECK(wait_until([&] { return processes_with(seconds).empty(); }));
@@ -226,7 +296,7 @@ TEST_CASE("a runner that is destroyed waits for its commands to be gone") {
   {
     Harness harness;
     harness.start(line(hidden_sleepers(seconds, directory / "up")));
-    REQUIRE(wait_until([&] { return has_lines(directory / "up", 4); }));
+    REQUIRE(wait_until([&] { return has_lines(directory / "up", 5); }));
   }
   CHECK(processes_with(seconds).empty());
 }

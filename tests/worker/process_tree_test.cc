@@ -4,14 +4,17 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <catch2/catch.hpp>
 #include <csignal>
+#include <fstream>
 
 using namespace std::chrono_literals;
+using worker::text_of;
 
 namespace {
 
@@ -19,7 +22,8 @@ base::TimePoint now() { return std::chrono::time_point_cast<base::Duration>(std:
 
 // A shell line started as the leader of its own group, with `mark` in its environment. It has run up to its first write to descriptor 3.
 struct Started {
-  explicit Started(const std::string& line, const std::string& mark = "none") {
+  // `limit`: the mark it carries as its limit of file locks; 0: none.
+  explicit Started(const std::string& line, const std::string& mark = "none", worker::Mark limit = 0) {
     prctl(PR_SET_CHILD_SUBREAPER, 1);
     int ready[2];
     REQUIRE(pipe2(ready, O_CLOEXEC) == 0);
@@ -27,6 +31,8 @@ struct Started {
     leader = fork();
     if (leader == 0) {
       setpgid(0, 0);
+      const rlimit locks{limit, RLIM_INFINITY};
+      if (limit != 0) setrlimit(RLIMIT_LOCKS, &locks);
       dup2(ready[1], 3);
       fcntl(3, F_SETFD, 0);
       char* const argv[] = {const_cast<char*>("sh"), const_cast<char*>("-c"), const_cast<char*>(line.c_str()), nullptr};
@@ -42,10 +48,25 @@ struct Started {
   pid_t leader;
 };
 
+struct TemporaryFile {
+  TemporaryFile() { close(mkstemp(path.data())); }
+  ~TemporaryFile() { unlink(path.c_str()); }
+  std::string text() const {
+    std::ifstream file(path);
+    return {std::istreambuf_iterator<char>(file), {}};
+  }
+  std::string path = "/tmp/pushmill-tree-XXXXXX";
+};
+
 std::size_t living(const worker::ProcessTable& table) {
   const auto& all = table.descendants();
   return static_cast<std::size_t>(std::count_if(all.begin(), all.end(), [](const worker::Process& p) { return !p.is_dead; }));
 }
+
+worker::Mark mark(std::uint32_t serial) { return worker::make_mark(7, serial); }
+
+// TERM, and KILL after so long.
+base::TermSeq term(std::uint32_t milliseconds) { return {SIGTERM, milliseconds, SIGKILL, 0}; }
 
 void reap_all() {
   while (waitpid(-1, nullptr, WNOHANG) > 0) continue;
@@ -72,18 +93,19 @@ TEST_CASE("the table holds the descendants of a process and no others") {
   CHECK(below.descendants().size() == 1);
   CHECK(below.descendants()[0].parent == started.leader);
   CHECK(below.descendants()[0].group == started.leader);
-  worker::TreeKiller killer({started.leader, "", "", 0}, 1s, now());
+  worker::TreeKiller killer({started.leader, 0}, term(1000), now());
   CHECK(end(killer));
-  CHECK_FALSE(killer.has_killed());
+  CHECK(killer.last_signal() == SIGTERM);
+  CHECK(killer.found() == 2);
   reap_all();
 }
 
 TEST_CASE("TERM comes first, KILL after the grace and only to what is left") {
   const Started started("trap '' TERM; echo >&3; while :; do sleep 100; done");
-  worker::TreeKiller killer({started.leader, "", "", 0}, 50ms, now());
+  worker::TreeKiller killer({started.leader, 0}, term(50), now());
   const auto begin = now();
   CHECK(end(killer));
-  CHECK(killer.has_killed());
+  CHECK(killer.last_signal() == SIGKILL);
   CHECK(now() - begin >= 50ms);
   int status = 0;
   CHECK(waitpid(started.leader, &status, 0) == started.leader);
@@ -91,48 +113,83 @@ TEST_CASE("TERM comes first, KILL after the grace and only to what is left") {
   reap_all();
 }
 
+TEST_CASE("each step of a sequence sends its signal to all that is left, and KILL follows the last") {
+  TemporaryFile said;
+  const Started started("trap 'echo int >>" + said.path + "' INT; trap 'echo usr >>" + said.path + "' USR1; echo >&3; while :; do sleep 0.01; done");
+  worker::TreeKiller killer({started.leader, 0}, {SIGINT, 100, SIGUSR1, 100}, now());
+  const auto begin = now();
+  CHECK(end(killer));
+  CHECK(now() - begin >= 200ms);
+  CHECK(killer.last_signal() == SIGKILL);
+  CHECK(said.text() == "int\nusr\n");
+  reap_all();
+}
+
+TEST_CASE("a killer in a hurry waits for nothing") {
+  const Started started("trap '' TERM; echo >&3; while :; do sleep 100; done");
+  worker::TreeKiller killer({started.leader, 0}, term(3'600'000), now());
+  CHECK_FALSE(killer.step(worker::ProcessTable(getpid()), now(), false));
+  killer.hurry(now());
+  CHECK(end(killer));
+  reap_all();
+}
+
 TEST_CASE("an orphan in a session of its own is found by its mark, word by word") {
-  const Started other("(setsid sh -c 'echo >&3; exec sleep 100' &)", "key/1@1.1");
+  const Started other("(setsid sh -c 'echo >&3; exec sleep 100' &)", text_of(mark(1)));
   waitpid(other.leader, nullptr, 0);
-  const Started started("(setsid sh -c 'echo >&3; exec sleep 100' &)", "outer/5@1.1 key/1@1.11");
+  const Started started("(setsid sh -c 'echo >&3; exec sleep 100' &)", text_of(worker::make_mark(9, 5)) + " " + text_of(mark(2)));
   waitpid(started.leader, nullptr, 0);
   CHECK(living(worker::ProcessTable(getpid())) == 2);
-  worker::TreeKiller killer({0, "key/1@1.11", "", 0}, 1s, now());
+  worker::TreeKiller killer({0, mark(2)}, term(1000), now());
   CHECK(end(killer));
   CHECK(living(worker::ProcessTable(getpid())) == 1);
-  worker::TreeKiller other_killer({0, "key/1@1.1", "", 0}, 1s, now());
+  worker::TreeKiller other_killer({0, mark(1)}, term(1000), now());
   CHECK(end(other_killer));
   CHECK(living(worker::ProcessTable(getpid())) == 0);
   reap_all();
 }
 
+TEST_CASE("an orphan in a session of its own that cleared its environment and closed all it had open is found by its mark, among others of its kind") {
+  const std::string daemon = "(setsid env -i sh -c 'echo >&3; exec sleep 100 3>&- 2>&- >&- <&-' &)";
+  const Started other(daemon, "none", mark(3));
+  waitpid(other.leader, nullptr, 0);
+  const Started started(daemon, "none", mark(4));
+  waitpid(started.leader, nullptr, 0);
+  worker::TreeKiller killer({0, mark(4)}, term(1000), now());
+  CHECK(end(killer));
+  CHECK(killer.found() == 1);
+  CHECK(living(worker::ProcessTable(getpid())) == 1);
+  worker::TreeKiller anywhere({0, mark(3)}, term(1000), now());
+  while (!anywhere.step(worker::ProcessTable(0), now(), false)) poll(nullptr, 0, 1);
+  CHECK(anywhere.found() == 1);
+  CHECK(living(worker::ProcessTable(getpid())) == 0);
+  reap_all();
+}
+
+TEST_CASE("the marks of a keeper's processes are its own and no other's") {
+  const worker::Marks by_limit{worker::make_mark(7, 1), ""}, by_words{0, text_of(worker::make_mark(9, 1)) + " " + text_of(worker::make_mark(7, 2))};
+  for (const worker::Marks& marks : {by_limit, by_words}) {
+    CHECK(marks.are_of_keeper(7));
+    CHECK_FALSE(marks.are_of_keeper(8));
+  }
+  CHECK(by_words.are_of_keeper(9));
+  CHECK(by_limit.hold(worker::make_mark(7, 1)));
+  CHECK_FALSE(by_limit.hold(worker::make_mark(7, 2)));
+  CHECK_FALSE(worker::Marks{}.are_of_keeper(0));
+  CHECK_FALSE(worker::Marks{}.hold(worker::make_mark(0, 0)));
+}
+
 TEST_CASE("a process that cleared its environment is found by the session it shares with one that did not") {
-  const Started started("setsid sh -c 'sleep 100 & (env -i sleep 100 &) ; echo >&3; wait' & wait", "key/2@1.1");
-  worker::TreeKiller killer({started.leader, "key/2@1.1", "", 0}, 1s, now());
+  const Started started("setsid sh -c 'sleep 100 & (env -i sleep 100 &) ; echo >&3; wait' & wait", text_of(mark(5)));
+  worker::TreeKiller killer({started.leader, mark(5)}, term(1000), now());
   CHECK(end(killer));
   CHECK(living(worker::ProcessTable(getpid())) == 0);
   reap_all();
 }
 
-TEST_CASE("strays are those without a mark of the token that started late enough") {
-  const Started marked("(setsid sh -c 'echo >&3; exec sleep 100' &)", "key/3@1.1");
-  const Started stray("(setsid env -i sh -c 'echo >&3; exec sleep 100' &)", "key/4@1.1");
-  waitpid(marked.leader, nullptr, 0);
-  waitpid(stray.leader, nullptr, 0);
-  worker::TreeKiller too_late({0, "", "key", ~std::uint64_t{0}}, 1s, now());
-  CHECK(end(too_late));
-  CHECK(living(worker::ProcessTable(getpid())) == 2);
-  worker::TreeKiller killer({0, "", "key", 1}, 1s, now());
-  CHECK(end(killer));
-  CHECK(living(worker::ProcessTable(getpid())) == 1);
-  worker::TreeKiller rest({0, "key/3@1.1", "", 0}, 1s, now());
-  CHECK(end(rest));
-  reap_all();
-}
-
 TEST_CASE("processes that fork without end are ended") {
-  const Started started("trap '' TERM; sleep 100 & echo >&3; while :; do sleep 100 & done", "key/5@1.1");
-  worker::TreeKiller killer({started.leader, "key/5@1.1", "", 0}, 10ms, now());
+  const Started started("trap '' TERM; sleep 100 & echo >&3; while :; do sleep 100 & done", text_of(mark(6)));
+  worker::TreeKiller killer({started.leader, mark(6)}, term(10), now());
   CHECK(end(killer, true));
   CHECK(living(worker::ProcessTable(getpid())) == 0);
   reap_all();
@@ -140,8 +197,8 @@ TEST_CASE("processes that fork without end are ended") {
 
 TEST_CASE("dead children of the root are named for reaping, and no others") {
   const Started bystander("echo >&3; exit 0");
-  const Started started("(setsid sleep 100 &) ; echo >&3; wait; exec sleep 100", "key/6@1.1");
-  worker::TreeKiller killer({started.leader, "key/6@1.1", "", 0}, 1s, now());
+  const Started started("(setsid sleep 100 &) ; echo >&3; wait; exec sleep 100", text_of(mark(8)));
+  worker::TreeKiller killer({started.leader, mark(8)}, term(1000), now());
   std::vector<pid_t> dead;
   while (!killer.step(worker::ProcessTable(getpid()), now(), false))
     for (pid_t pid : killer.dead_children()) dead.push_back(pid);

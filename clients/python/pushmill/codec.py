@@ -14,7 +14,7 @@ BATCH_ITEMS, BATCH_BYTES = 512, 128 << 10
 NO_RUN = bytes(16)
 NO_GENERATION = (0, 0)
 
-OK, FAILED, TIMEOUT, LOST, RETURNED, CANCELLED = range(6)  # outcomes
+OK, FAILED, TIMEOUT, LOST, RETURNED, CANCELLED = range(6)  # outcomes; 7, out of memory, is said of commands only
 RUNNING, ENDED = 1, 2  # phases of a held attempt
 
 
@@ -247,7 +247,7 @@ class Command(NamedTuple):
 
 
 _head = _structure(_u32, _integer(0, 10**15))
-_command = _structure(_bytes, _list(_bytes), _bytes, _bytes, _bytes, _list(_bytes))
+_command = _structure(_bytes, _list(_bytes), _bytes, _bytes, _bytes, _list(_bytes), _list(_u32), _bool)
 _call = _structure(_text, _u32, _bytes)
 
 
