@@ -262,7 +262,9 @@ std::string working_directory() {
 }  // namespace
 
 base::Result<int> run(const RunOptions& options, const std::vector<std::string>& words) {
-  Plan plan{options, {cli::calling_shell(), working_directory(), words}, "", options.run_directory.empty(), false};
+  auto shell = cli::calling_shell();
+  if (!shell) return shell.error();
+  Plan plan{options, {std::move(*shell), working_directory(), words}, "", options.run_directory.empty(), false};
   if (options.run_directory.empty()) {
     const auto parent = io::default_run_parent();
     if (!parent) return parent.error();

@@ -140,6 +140,10 @@ base::Result<std::optional<int>> Shell::run() {
   writer_->stop();
   if (feedback_) feedback_->close(kLinger);
   pull_->close(base::Duration::zero());
+  if (has_given_up_) {
+    log_.warning("stopped while there was no room for what is to be written; it can be continued when there is");
+    return std::optional<int>();
+  }
   if (failure_) return *failure_;
   return exit_status_;
 }
@@ -247,7 +251,10 @@ void Shell::say_what_is_waited_for() {
 // ---- effects
 
 bool Shell::insist(const std::function<base::Status()>& action) {
-  if (auto done = io::insist(action, config_.stop_fd, [this](const std::string& line) { log_.error(line); }); !done) failure_ = done.error();
+  if (auto done = io::insist(action, config_.stop_fd, [this](const std::string& line) { log_.error(line); }); !done) {
+    failure_ = done.error();
+    has_given_up_ = done.error().kind == base::Error::Kind::Full;
+  }
   return !failure_;
 }
 

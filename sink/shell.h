@@ -106,6 +106,7 @@ class Shell {
   bool has_exited_ = false;
   std::optional<int> exit_status_;
   std::optional<base::Error> failure_;
+  bool has_given_up_ = false;  // the failure is a full disk on which it was told to stop
 };
 
 }  // namespace sink

@@ -34,7 +34,11 @@ base::Result<int> run(const ventilator::Options& options, const std::vector<std:
 
   auto origin = ventilator::origin_of(directory->path);
   if (!origin) return origin.error();
-  if (!*origin) *origin = ventilator::Origin{cli::calling_shell(), "", arguments};
+  if (!*origin) {
+    auto shell = cli::calling_shell();
+    if (!shell) return shell.error();
+    *origin = ventilator::Origin{std::move(*shell), "", arguments};
+  }
   const ventilator::JobDefaults defaults{(*origin)->shell, "", options.timeout, options.term_seq, options.kill_leftovers};
   ventilator::ShellConfig config;
   config.sink_endpoint = options.sink;

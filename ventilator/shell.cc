@@ -152,6 +152,10 @@ base::Result<std::optional<int>> Shell::run() {
   uplink_->close(kLinger);
   downlink_->close_all(kLinger);
   feedback_->close(base::Duration::zero());
+  if (has_given_up_) {
+    log_.warning("stopped while there was no room for what is to be written; it can be continued when there is");
+    return std::optional<int>();
+  }
   if (failure_) return *failure_;
   return exit_status_;
 }
@@ -247,7 +251,10 @@ void Shell::end_input(bool cut, const std::string& reason) {
 // ---- effects
 
 void Shell::insist(const std::function<base::Status()>& action) {
-  if (auto done = io::insist(action, config_.stop_fd, [this](const std::string& line) { log_.error(line); }); !done) failure_ = done.error();
+  if (auto done = io::insist(action, config_.stop_fd, [this](const std::string& line) { log_.error(line); }); !done) {
+    failure_ = done.error();
+    has_given_up_ = done.error().kind == base::Error::Kind::Full;
+  }
 }
 
 void Shell::carry_out(const SendToSink& effect) {

@@ -14,6 +14,7 @@ using base::Outcome;
 
 namespace {
 constexpr std::size_t kCompany = 256;  // results that wait for no more
+constexpr base::Duration kConfirmPatience{5'000'000};  // of a worker that was told to stop: a container is killed 10 s after that
 
 // One line, and no longer than it may be: a handler or a coprocess may have more to say.
 void become_line(std::string& reason) {
@@ -310,7 +311,8 @@ bool Core::tend_exit() {
     return has_exited_;
   }
   if (is_stopped_) {
-    if (running_.empty() && (unconfirmed_.empty() || now_ - stopped_at_ > lease_)) exit(Exit::Why::Stopped);
+    if (!running_.empty()) stopped_at_ = now_;
+    else if (unconfirmed_.empty() || now_ - stopped_at_ > std::min(lease_, kConfirmPatience)) exit(Exit::Why::Stopped);
     return has_exited_;
   }
   // A head that is away costs nothing while there is work; with results that nobody takes, or with nothing at all, the patience is limited.

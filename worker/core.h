@@ -148,7 +148,7 @@ class Core {
 
   bool is_complete_ = false;
   bool is_stopped_ = false;
-  base::TimePoint stopped_at_{};
+  base::TimePoint stopped_at_{};  // and nothing has run since
   bool has_exited_ = false;
   std::uint64_t ignored_ = 0;
 };

@@ -138,11 +138,14 @@ unsigned default_slots() {
   return std::max(slots, 1u);
 }
 
-std::string calling_shell() {
+base::Result<std::string> calling_shell() {
   if (auto shell = shell_of_variable("PARALLEL_SHELL"); !shell.empty()) return shell;
+  if (const char* wanted = std::getenv("PARALLEL_SHELL"); wanted != nullptr && *wanted != '\0') {
+    return base::Error{base::Error::Kind::Usage, "$PARALLEL_SHELL: " + std::string(wanted) + " is no program that can be run: name a shell by its path or as PATH finds it"};
+  }
   if (auto shell = shell_of_parent(); !shell.empty()) return shell;
   if (auto shell = shell_of_variable("SHELL"); !shell.empty()) return shell;
-  return "/bin/sh";
+  return std::string("/bin/sh");
 }
 
 }  // namespace cli

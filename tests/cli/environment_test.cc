@@ -102,11 +102,21 @@ TEST_CASE("slots never exceed the CPUs one may run on, nor what SLURM gives", "[
   }
 }
 
+TEST_CASE("a PARALLEL_SHELL that cannot be run is refused, not passed over", "[environment]") {
+  for (const char* wrong : {"/nonexistent/shell", "no-such-shell", "/etc/passwd", "/tmp"}) {
+    CHECK(in_child([&] {
+            ::setenv("PARALLEL_SHELL", wrong, 1);
+            const auto shell = cli::calling_shell();
+            return !shell && shell.error().kind == base::Error::Kind::Usage && shell.error().message.find(wrong) != std::string::npos ? 0 : 1;
+          }) == 0);
+  }
+}
+
 TEST_CASE("PARALLEL_SHELL is the shell, by path or by name", "[environment]") {
   for (const char* value : {"/bin/sh", "sh"}) {
     CHECK(in_child([&] {
             ::setenv("PARALLEL_SHELL", value, 1);
-            return cli::calling_shell().ends_with("/sh") ? 0 : 1;
+            return cli::calling_shell()->ends_with("/sh") ? 0 : 1;
           }) == 0);
   }
 }
@@ -116,13 +126,13 @@ TEST_CASE("without a calling shell SHELL is used, then /bin/sh", "[environment]"
   CHECK(in_child([] {
           ::unsetenv("PARALLEL_SHELL");
           ::setenv("SHELL", "/usr/bin/env", 1);
-          return cli::calling_shell() == "/usr/bin/env" ? 0 : 1;
+          return *cli::calling_shell() == "/usr/bin/env" ? 0 : 1;
         }) == 0);
   for (const char* useless : {"", "/nonexistent/shell", "/etc/passwd"}) {
     CHECK(in_child([&] {
-            ::setenv("PARALLEL_SHELL", useless, 1);
+            ::setenv("PARALLEL_SHELL", "", 1);
             ::setenv("SHELL", useless, 1);
-            return cli::calling_shell() == "/bin/sh" ? 0 : 1;
+            return *cli::calling_shell() == "/bin/sh" ? 0 : 1;
           }) == 0);
   }
 }
@@ -142,5 +152,5 @@ TEST_CASE("the shell that called is the shell", "[environment]") {
 TEST_CASE("called by the shell in EXPECTED_SHELL", "[.][calling_shell]") {
   const char* expected = std::getenv("EXPECTED_SHELL");
   REQUIRE(expected != nullptr);
-  CHECK(cli::calling_shell().ends_with(std::string("/") + expected));
+  CHECK(cli::calling_shell()->ends_with(std::string("/") + expected));
 }

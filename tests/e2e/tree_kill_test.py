@@ -1,41 +1,65 @@
 """Whatever ends a job ends its whole tree: children in sessions of their own and orphans too. What a job leaves behind on purpose lives on."""
+import contextlib
 import os
 import signal
 import unittest
 
-from support import EndToEnd, Ring, children, processes_with, query, wait_until
+from support import EndToEnd, INTERRUPTED, Ring, children, wait_until
 
-# A child, one in a session of its own, and one whose parent has gone at once; each says its process id.
+# A child, one in a session of its own, one whose parent has gone at once, and a daemon as they are in books: that and a session of its own, no environment and
+# nothing open. Each says its process id.
+DAEMON = "(setsid env -i sh -c 'echo $$ >>pids; exec sleep 1000' >/dev/null 2>&1 </dev/null &)"
 TREE = ("sleep 1000 & echo $! >>pids; setsid sh -c 'echo $$ >>pids; exec sleep 1000' & "
-        "sh -c '(setsid sh -c \"echo \\$\\$ >>pids; trap : TERM; while :; do sleep 0.1; done\" &)'; wait")
+        "sh -c '(setsid sh -c \"echo \\$\\$ >>pids; trap : TERM; while :; do sleep 0.1; done\" &)'; " + DAEMON + "; wait; sleep 1000")
 
 
 class TreeKill(EndToEnd):
+    def setUp(self):
+        super().setUp()
+        self.addCleanup(self.end_what_is_left)
+
+    def end_what_is_left(self):
+        for pid in self.living():
+            os.kill(pid, signal.SIGKILL)
+
     def pids(self):
         path = self.path / "pids"
         return [int(line) for line in path.read_text().split()] if path.exists() else []
 
+    def living(self, pids=None):
+        """Those that are there and no zombies: a daemon does not carry the mark of the test."""
+        found = []
+        for pid in self.pids() if pids is None else pids:
+            with contextlib.suppress(OSError), open(f"/proc/{pid}/cmdline", "rb") as words:
+                if words.read().startswith((b"sleep", b"sh")):
+                    found.append(pid)
+        return found
+
     def begin_tree(self):
-        pids = wait_until(lambda: self.pids() if len(self.pids()) == 3 else None, "the three processes of the job")
-        for pid in pids:
-            os.kill(pid, 0)
+        pids = wait_until(lambda: self.pids() if len(self.pids()) == 4 else None, "the four processes of the job")
+        wait_until(lambda: len(self.living(pids)) == 4, "all of them")  # not at once: in the middle of an exec there are no words
         return pids
 
     def assert_gone(self, pids):
-        def living():
-            return [pid for pid in pids if pid in processes_with(self.mark)]
-        wait_until(lambda: not living(), lambda: f"the end of {living()}", 20)
+        wait_until(lambda: not self.living(pids), lambda: f"the end of {self.living(pids)}", 20)
 
     def test_a_timeout_ends_it_before_the_job_is_reported(self):
-        self.run_to_end("run", "--timeout", "1s", TREE + " #", ":::", "x", status=1)
-        self.assertEqual(len(self.pids()), 3)
-        self.assertEqual([pid for pid in self.pids() if pid in processes_with(self.mark)], [])
+        self.run_to_end("run", "--timeout", "2s", TREE + " #", ":::", "x", status=1)
+        self.assertEqual(len(self.pids()), 4)
+        self.assertEqual(self.living(), [])
 
     def test_sigterm_ends_it(self):
         program = self.start("pushmill", "run", TREE + " #", ":::", "x")
         pids = self.begin_tree()
         program.stop()
-        self.assertEqual([pid for pid in pids if pid in processes_with(self.mark)], [])
+        self.assertEqual(self.living(pids), [])
+
+    def test_control_c_ends_it(self):
+        program = self.start("pushmill", "run", TREE + " #", ":::", "x", preexec=os.setsid)
+        pids = self.begin_tree()
+        os.killpg(program.pid, signal.SIGINT)
+        program.wait(INTERRUPTED)
+        self.assertEqual(self.living(pids), [])
 
     def test_the_death_of_the_worker_ends_it(self):
         ring = Ring(self)
@@ -50,7 +74,7 @@ class TreeKill(EndToEnd):
         pids = self.begin_tree()
         os.kill(children(program.pid, "keeper")[0], signal.SIGKILL)
         self.assert_gone(pids)
-        wait_until(lambda: len(self.pids()) == 6, "another attempt")
+        wait_until(lambda: len(self.pids()) == 8, "another attempt")
         program.stop()
 
     def test_the_death_of_the_run_ends_it(self):
@@ -58,6 +82,62 @@ class TreeKill(EndToEnd):
         pids = self.begin_tree()
         program.kill()
         self.assert_gone(pids)
+
+    def test_what_the_death_of_run_and_keepers_leaves_is_ended_before_the_job_runs_again(self):
+        check = "for pid in $(cat pids 2>/dev/null); do grep -q . /proc/$pid/cmdline && echo $pid still runs; done 2>/dev/null"
+        program = self.start("pushmill", "run", "--run-dir", "r", f"[ -e again ] && {{ {check}; exit 0; }}; {TREE} #", ":::", "x")
+        pids = self.begin_tree()
+        keepers = children(program.pid, "keeper")
+        program.send(signal.SIGSTOP)  # nobody acts while they die
+        for pid in (*keepers, program.pid):
+            os.kill(pid, signal.SIGKILL)
+        program.process.wait()
+        self.assertIn(pids[3], self.living(pids), "nobody was left to end it")
+        (self.path / "again").touch()
+        resumed = self.run_to_end("resume", "r")
+        self.assertEqual(resumed.out, b"")
+        self.assertEqual(self.living(pids), [])
+        self.assertIn("whose worker and keeper had been killed", resumed.err)
+
+    def test_what_the_death_of_a_worker_and_its_keepers_leaves_is_ended_by_the_next_worker(self):
+        ring = Ring(self)
+        ring.start(TREE + " #", records=["x"], workers=1)
+        pids = self.begin_tree()
+        keepers = children(ring.workers[0].pid, "keeper")
+        ring.workers[0].send(signal.SIGSTOP)
+        for keeper in keepers:
+            os.kill(keeper, signal.SIGKILL)
+        ring.kill_worker()
+        worker = ring.start_worker()
+        worker.wait_for("whose worker and keeper had been killed")
+        self.assertEqual(self.living(pids), [])
+        ring.stop()
+
+    def test_with_kill_leftovers_nothing_lives_on(self):
+        command = DAEMON + "; setsid sh -c 'echo $$ >>pids; exec sleep 1000' & while [ $(wc -l <pids) -lt 2 ]; do sleep 0.02; done; echo done #"
+        (self.path / "pids").touch()
+        self.assertEqual(self.run_to_end("run", "--kill-leftovers", command, ":::", "x").out, b"done\n")
+        self.assertEqual((len(self.pids()), self.living()), (2, []))
+        (self.path / "pids").write_text("")
+        ring = Ring(self)
+        ring.start("--kill-leftovers", command, records=["x"], workers=1)
+        ring.wait()
+        self.assertEqual((len(self.pids()), self.living()), (2, []))
+
+    def test_a_daemon_that_keeps_the_outputs_open_does_not_hold_up_its_job(self):
+        self.assertEqual(self.run_to_end("run", "setsid sh -c 'echo $$ >>pids; exec sleep 1000' & while [ ! -s pids ]; do sleep 0.02; done; echo done #", ":::", "x").out, b"done\n")
+        self.assertEqual(len(self.living()), 1)
+        self.end_what_is_left()
+
+    def test_the_user_says_by_which_signals_a_job_is_ended(self):
+        job = "trap 'echo int >>said' INT; trap 'echo usr1 >>said; exit 1' USR1; while :; do sleep 0.02; done #"
+        self.run_to_end("run", "--timeout", "1s", "--term-seq", "INT,300,SIGUSR1,20000", job, ":::", "x", status=1)
+        self.assertEqual((self.path / "said").read_text(), "int\nusr1\n")
+        (self.path / "said").unlink()
+        ring = Ring(self)
+        ring.start("--timeout", "1s", "--term-seq", "2,300,10,20000", job, records=["x"], workers=1)
+        ring.wait(1)
+        self.assertEqual((self.path / "said").read_text(), "int\nusr1\n")
 
     def test_what_a_job_leaves_on_purpose_lives_on(self):
         self.run_to_end("run", "setsid sh -c 'echo $$ >>pids; while [ ! -e go ]; do sleep 0.02; done; touch done' >/dev/null 2>&1 & while [ ! -e pids ]; do sleep 0.02; done #",

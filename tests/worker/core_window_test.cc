@@ -213,12 +213,17 @@ TEST_CASE("an attempt whose keeper dies while the worker stops is cancelled, not
   w.forget_states();
 }
 
-TEST_CASE("a stopping worker waits for confirms at most one lease", "[worker]") {
+TEST_CASE("a stopping worker waits for confirms at most five seconds once nothing runs", "[worker]") {
   WorkerUnderTest w;
   w.given_head();
-  w.given_unconfirmed(kFirst);
+  w.given_running(kFirst);
   w.on(worker::Stop{});
-  w.pass(9s);
+  w.take<Kill>();
+  w.pass(20s);  // its job does not go at once
+  w.forget_states();
+  CHECK(w.none());
+  w.on(w.ended(kFirst, Outcome::Cancelled));
+  w.pass(4s);
   w.forget<SendResults>();
   w.forget_states();
   CHECK(w.none());

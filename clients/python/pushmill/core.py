@@ -9,6 +9,7 @@ from . import codec
 from .codec import Bye, Call, Free, Item, Job, Malformed, NO_GENERATION, NO_RUN, Output, Result, State
 
 CONNECT_TIMEOUT, LEAST_HEARTBEAT = 3.0, 0.001
+CONFIRM_PATIENCE = 5.0  # of a worker that was told to stop
 MAX_UNCONFIRMED, MAX_UNCONFIRMED_BYTES = 4096, 8 << 20
 WINDOW = 1 << 20  # of a stream on its way: a STATE behind it is not to come late
 NO_COMMANDS = b"this worker runs calls of Python handlers only: a command needs pushmill's own worker"
@@ -141,7 +142,7 @@ class Core:
         """Section 3: hands in what it holds. Only the first counts."""
         if self.has_left or self.stop_status is not None:
             return
-        self.stop_status, self.leave_at = status, now + self.lease
+        self.stop_status, self.leave_at = status, now + min(self.lease, CONFIRM_PATIENCE)
         for held in self.held.values():
             self._kill(held, codec.CANCELLED)
 
