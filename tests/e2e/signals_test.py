@@ -1,10 +1,13 @@
 """SIGINT and SIGTERM: no more jobs, those that run are ended, nothing is left, nothing counts as failed, and the run can be resumed."""
+import contextlib
 import os
 import signal
 import time
 import unittest
 
-from support import EndToEnd, INTERRUPTED, Ring, SLOWNESS, TERMINATED, finished, is_finished, processes_with, query, wait_until
+from support import EndToEnd, INTERRUPTED, LIBC, Ring, SLOWNESS, TERMINATED, finished, is_finished, processes_with, query, wait_until
+
+IN_A_CONTAINER = 10 * SLOWNESS  # seconds from SIGTERM to SIGKILL
 
 
 class SignalsToRun(EndToEnd):
@@ -74,7 +77,96 @@ class SignalsToRun(EndToEnd):
         self.assertEqual(query(self.path / "r", "SELECT * FROM attempts WHERE counted"), [])
 
 
+    def test_a_job_that_ignores_every_signal_it_can(self):
+        program = self.start("pushmill", "run", "--run-dir", "r", "trap '' TERM INT HUP; touch trapped; while :; do sleep 0.05; done #", ":::", "x")
+        wait_until((self.path / "trapped").exists, "the job")
+        program.send(signal.SIGTERM)
+        program.wait(TERMINATED, IN_A_CONTAINER)
+        self.assertEqual(processes_with(self.mark), [])
+
+    def test_outputs_that_nobody_reads(self):
+        reader, writer = os.pipe()
+        self.addCleanup(os.close, reader)
+        program = self.start("pushmill", "run", "--run-dir", "r", "head -c 50000 /dev/zero #", stdin=range(100), stdout=writer)
+        os.close(writer)
+        wait_until(is_finished(self.path / "r", 3), "more than the pipe takes")
+        program.send(signal.SIGTERM)
+        program.wait(TERMINATED, IN_A_CONTAINER)
+        self.assertEqual(processes_with(self.mark), [])
+        resumed = self.run_to_end("resume", "r", stdin=range(100))
+        self.assertEqual(query(self.path / "r", "SELECT count(*), min(outcome), max(outcome) FROM results")[0][1:], ("ok", "ok"), resumed.err)
+
+
+class SignalsOnAFullDisk(EndToEnd):
+    """The disk is a small one of the test's own."""
+
+    def setUp(self):
+        super().setUp()
+        self.disk = self.path / "disk"
+        self.disk.mkdir()
+        if LIBC.mount(b"tmpfs", bytes(self.disk), b"tmpfs", 0, b"size=16m,mode=0700") != 0:
+            self.skipTest("may not mount a small file system here")
+        self.addCleanup(lambda: LIBC.umount2(bytes(self.disk), 2))  # MNT_DETACH; before the directory is removed
+
+    def fill(self):
+        with open(self.disk / "ballast", "wb", buffering=0) as ballast, contextlib.suppress(OSError):
+            while True:
+                ballast.write(bytes(1024))
+
+    def test_a_run(self):
+        journal = self.journal()
+        wait, go = self.gate()
+        program = self.start("pushmill", "run", "-j2", "--run-dir", self.disk / "r", journal.job(f"[ {{}} -lt 4 ] || {{ {wait}; }}; head -c 9000 /dev/zero"), stdin=range(1, 31))
+        wait_until(lambda: len(journal.running()) == 2, "jobs that wait")
+        self.fill()
+        go()
+        program.wait_for("waiting for room")
+        program.send(signal.SIGTERM)
+        program.wait(TERMINATED, IN_A_CONTAINER)
+        self.assertEqual(processes_with(self.mark), [])
+        self.assertIn("pushmill resume", program.err)
+        (self.disk / "ballast").unlink()
+        self.run_to_end("resume", self.disk / "r")
+        self.assert_all_ok(self.disk / "r", 30)
+
+    def test_sink_and_ventilator(self):
+        ring = Ring(self)
+        ring.run = self.disk / "ring"
+        wait, go = self.gate()
+        ring.start(f"[ {{}} -lt 4 ] || {{ {wait}; }}; head -c 9000 /dev/zero #{{}}", records=range(1, 31), workers=1)
+        wait_until(is_finished(ring.run, 3), "three results")
+        self.fill()
+        go()
+        ring.sink.wait_for("waiting for room")
+        for program in (ring.sink, ring.ventilator, *ring.workers):
+            program.send(signal.SIGTERM)
+        for program in (ring.sink, ring.ventilator, *ring.workers):
+            program.wait(TERMINATED, IN_A_CONTAINER)
+        self.assertIn("stopped while there was no room", ring.sink.err)
+        (self.disk / "ballast").unlink()
+        ring.workers = []
+        ring.start_sink()
+        ring.start_ventilator()
+        ring.start_worker()
+        ring.wait()
+        self.assert_all_ok(ring.run, 30)
+
+
 class SignalsToRoles(EndToEnd):
+    def test_a_worker_whose_head_is_dead(self):
+        journal = self.journal()
+        wait, _ = self.gate()
+        ring = Ring(self)
+        ring.start_sink("--durability", "process")
+        ring.start_ventilator("--durability", "process", journal.job(f"[ {{}} -lt 4 ] || {{ {wait}; }}"), records=range(1, 9))  # with the lease of 10 s
+        worker = ring.start_worker()
+        wait_until(lambda: journal.running() == {4, 5}, "jobs 4 and 5")
+        ring.sink.kill()
+        ring.ventilator.kill()
+        worker.send(signal.SIGTERM)
+        worker.wait(TERMINATED, IN_A_CONTAINER)
+        self.assertEqual(processes_with(self.mark), [])
+
     def test_each_head_role_commits_and_leaves(self):
         journal = self.journal()
         wait, go = self.gate()
