@@ -60,8 +60,13 @@ base::Result<std::unique_ptr<CoprocessRunner>> CoprocessRunner::create(Config co
 CoprocessRunner::CoprocessRunner(Config config, io::UniqueFd epoll, io::UniqueFd timer, std::uint32_t slots)
     : config_(std::move(config)), keeper_(config_.keeper), epoll_(std::move(epoll)), timer_(std::move(timer)), slots_(slots),
       scratch_(std::make_unique_for_overwrite<char[]>(kScratch)), events_(std::min<std::size_t>(3 * slots + 2, 256)) {
-  for (std::uint32_t i = 0; i < slots; ++i) slots_[i].number = i + 1;
-  io::allow_open_files(kOthersFiles + kFilesOfSlot * slots);  // after the keeper has noted what commands are to have
+  const std::uint64_t files = io::allow_open_files(kOthersFiles + kFilesOfSlot * slots);  // after the keeper has noted what commands are to have
+  if (files < kOthersFiles + kFilesOfSlot * slots) {
+    slots_.resize(files < kOthersFiles + kFilesOfSlot ? 1 : (files - kOthersFiles) / kFilesOfSlot);
+    remarks_.push_back("the hard limit of " + std::to_string(files) + " open files allows " + std::to_string(slots_.size()) + " coprocesses, not " + std::to_string(slots) +
+                       "; raise it (ulimit -Hn) or lower --jobs");
+  }
+  for (std::uint32_t i = 0; i < slots_.size(); ++i) slots_[i].number = i + 1;
 }
 
 CoprocessRunner::~CoprocessRunner() {
@@ -84,7 +89,7 @@ CoprocessRunner::~CoprocessRunner() {
 void CoprocessRunner::start(const base::Attempt& attempt, std::uint32_t number, base::Record&& record, base::Duration limit) {
   if (!last_program_ || last_program_->framing != record.framing || last_program_->command != record.program)
     last_program_ = std::make_shared<const Program>(Program{std::move(record.program), record.framing});
-  Slot& slot = slots_.at(number - 1);
+  Slot& slot = child_of(number);
   slot.queue.push_back({attempt, last_program_, std::move(record.input), limit});
   ++waiting_;
   if (!slot.has_record) advance(slot);

@@ -23,6 +23,7 @@
 
 namespace worker {
 
+// Where the limit of open files does not allow a child for each slot, several slots share one.
 class CoprocessRunner {
  public:
   struct Config {
@@ -90,6 +91,7 @@ class CoprocessRunner {
   };
 
   CoprocessRunner(Config config, io::UniqueFd epoll, io::UniqueFd timer, std::uint32_t slots);
+  Slot& child_of(std::uint32_t slot) { return slots_.at((slot - 1) % slots_.size()); }
 
   void advance(Slot& slot);
   bool become_starting(Slot& slot);
@@ -127,7 +129,7 @@ class CoprocessRunner {
   io::UniqueFd epoll_, timer_;
   KeeperWatch keeper_watch_;
   base::TimePoint armed_ = base::kNever;
-  std::vector<Slot> slots_;
+  std::vector<Slot> slots_;  // that have a child
   std::shared_ptr<const Program> last_program_;
   std::uint64_t children_ = 0;
   std::size_t waiting_ = 0;  // records in queues

@@ -6,11 +6,13 @@
 
 namespace io {
 
-void allow_open_files(std::uint64_t count) {
+std::uint64_t allow_open_files(std::uint64_t count) {
   rlimit files{};
-  if (getrlimit(RLIMIT_NOFILE, &files) != 0 || files.rlim_cur >= count) return;
+  if (getrlimit(RLIMIT_NOFILE, &files) != 0) return count;
+  if (files.rlim_cur >= count) return files.rlim_cur;
   files.rlim_cur = std::min<rlim_t>(count, files.rlim_max);
   setrlimit(RLIMIT_NOFILE, &files);
+  return files.rlim_cur;
 }
 
 }  // namespace io

@@ -14,9 +14,9 @@ TREE = ("sleep 1000 & echo $! >>pids; setsid sh -c 'echo $$ >>pids; exec sleep 1
 
 
 class TreeKill(EndToEnd):
-    def setUp(self):
-        super().setUp()
-        self.addCleanup(self.end_what_is_left)
+    def tearDown(self):
+        self.end_what_is_left()
+        super().tearDown()
 
     def end_what_is_left(self):
         for pid in self.living():

@@ -1,7 +1,11 @@
 // Records through real children under a real keeper: what each does to its own job and to no other.
 #include "worker/coprocess_runner.h"
 
+#include <sys/resource.h>
+#include <sys/wait.h>
+
 #include <algorithm>
+#include <set>
 
 #include "tests/worker/keeper_harness.h"
 
@@ -114,6 +118,27 @@ TEST_CASE("many slots find descriptors enough, and children have the limit that 
     for (const auto& result : c.collect(40)) CHECK(result.out == "64\n");
   }
   setrlimit(RLIMIT_NOFILE, &before);
+}
+
+TEST_CASE("where the hard limit of descriptors is low, slots share children, and no job fails for it", "[coprocess]") {
+  const pid_t child = fork();
+  if (child == 0) {
+    const rlimit low{300, 300};
+    if (setrlimit(RLIMIT_NOFILE, &low) != 0) _exit(2);
+    bool is_fine = true;
+    {
+      Coprocesses c(40);
+      for (std::uint32_t slot = 1; slot <= 40; ++slot) c.start("while read -r line; do echo $$; done", "x", Framing::Line, 0us, slot);
+      std::set<std::string> children;
+      for (const auto& result : c.collect(40)) is_fine &= result.outcome == Outcome::Ok, children.insert(result.out);
+      is_fine &= children.size() == 7;
+      is_fine &= c.remarks == std::vector<std::string>{"the hard limit of 300 open files allows 7 coprocesses, not 40; raise it (ulimit -Hn) or lower --jobs"};
+    }
+    _exit(is_fine ? 0 : 1);
+  }
+  int status = 0;
+  REQUIRE(waitpid(child, &status, 0) == child);
+  CHECK(status == 0);
 }
 
 TEST_CASE("lengths carry any bytes, also more than a pipe holds", "[coprocess]") {
