@@ -3,21 +3,16 @@ import collections
 import contextlib
 import dataclasses
 import os
-import pathlib
 import random
-import re
 import shutil
 import signal
-import sqlite3
 import subprocess
 import time
 
 from soak_check import Evidence
-from support import BIN, MANY_FAILED, SANITIZER_REPORT, SLOWNESS, TERMINATED, EndToEnd, Ring, children, describe, processes_with, query
+from support import KILL_POINTS, MANY_FAILED, SANITIZER_REPORT, SLOWNESS, TERMINATED, EndToEnd, Ring, children, describe, processes_with, query
 
-HEADER = pathlib.Path(__file__).parents[2] / "shared/base/kill_point.h"
-POINTS = re.findall(r'"((?:sink|ventilator)\.\w+)"', HEADER.read_text())
-HEARTBEAT, LEASE = 0.1, 1.0
+HEARTBEAT, LEASE = 0.1, min(SLOWNESS, 3)  # a lease that a slowed program keeps
 LARGE = 150_000       # bytes of an output that goes to a file
 DEADLINE = 90 * SLOWNESS
 
@@ -53,7 +48,7 @@ class Plan:
         self.points = collections.defaultdict(list)
         for role in ("run",) if self.is_run else ("ventilator", "sink"):
             for _ in range(r.choice([0, 0, 1, 1, 2])):
-                name = r.choice([p for p in POINTS if self.is_run or p.startswith(role)])
+                name = r.choice([p for p in KILL_POINTS if self.is_run or p.startswith(role)])
                 rare = name in ("ventilator.spooled", "sink.last_job_done", "sink.end_committed", "ventilator.end_committed")
                 self.points[role].append(f"{name}:{1 if rare else r.randint(1, 12)}")
                 if name == "sink.output_written":
@@ -174,12 +169,10 @@ class Round(EndToEnd):
 
     def begin(self, role):
         name = role if isinstance(role, str) else role[0]
-        points, usual = self.plan.points[name], self.env
-        if self.lives[role] < len(points):
-            self.env = usual | {"PUSHMILL_KILL_POINT": points[self.lives[role]]}
-        self.lives[role] += 1
-        self.roles[role] = getattr(self, f"begin_{name}")()
-        self.env = usual
+        points = self.plan.points[name]
+        with self.dying_at(points[self.lives[role]]) if self.lives[role] < len(points) else contextlib.nullcontext():
+            self.lives[role] += 1
+            self.roles[role] = getattr(self, f"begin_{name}")()
 
     def begin_sink(self):
         order = ["--keep-order"] if self.plan.keep_order else []
@@ -194,7 +187,7 @@ class Round(EndToEnd):
 
     def begin_run(self):
         life = self.lives["run"] - 2
-        if life >= 0 and self.plan.resumes[life % len(self.plan.resumes)] and (self.path / "r/jobs.db").exists() and self.has_origin():
+        if life >= 0 and self.plan.resumes[life % len(self.plan.resumes)] and self.has_origin():
             return self.start("pushmill", "resume", "r")
         order = ["-k"] if self.plan.keep_order else []
         return self.start("pushmill", "run", "--run-dir", "r", f"-j{self.plan.slots}", "--keep-output", "all", "--joblog", self.path / "joblog", *order, "-a", "list",
@@ -202,8 +195,7 @@ class Round(EndToEnd):
 
     def has_origin(self):
         """A run that was killed before it had said what it is can only be begun again."""
-        with contextlib.suppress(sqlite3.Error), contextlib.closing(sqlite3.connect(f"file:{self.path}/r/jobs.db?mode=ro", uri=True, timeout=20)) as database:
-            return database.execute("SELECT 1 FROM meta WHERE key = 'origin'").fetchone()
+        return query(self.path / "r", "SELECT 1 FROM meta WHERE key = 'origin'", file="jobs.db")
 
     def tend(self):
         """What was killed, by us or by its point, is started again."""
@@ -315,12 +307,11 @@ class Round(EndToEnd):
             at += len(line)
         joblog = self.path / "joblog"
         e.joblog = [int(line.split("\t")[0]) for line in joblog.read_text().splitlines()[1:]] if joblog.exists() else []
-        e.damage += [text for (text,) in query(run, "PRAGMA integrity_check") if text != "ok"]
-        with contextlib.suppress(sqlite3.Error), contextlib.closing(sqlite3.connect(f"file:{run}/jobs.db?mode=ro", uri=True, timeout=20)) as jobs:
-            e.damage += [text for (text,) in jobs.execute("PRAGMA integrity_check") if text != "ok"]
-            e.accepted = jobs.execute("SELECT count(*) FROM jobs").fetchone()[0]
-            e.marks = tuple((found or [(None,)])[0][0] for found in (jobs.execute("SELECT value FROM meta WHERE key = 'ended'").fetchall(),
-                                                                     query(run, "SELECT value FROM meta WHERE key = 'ended_status'")))
+        for file in "jobs.db", "results.db":
+            e.damage += [f"{file}: {text}" for (text,) in query(run, "PRAGMA integrity_check", file=file) if text != "ok"]
+        e.accepted = len(query(run, "SELECT job FROM jobs", file="jobs.db"))
+        e.marks = tuple(value for key, file in (("ended", "jobs.db"), ("ended_status", "results.db"))
+                        for (value,) in query(run, "SELECT value FROM meta WHERE key = ?", key, file=file) or [(None,)])
         e.unwritten = self.unwritten()
         self.counts["jobs"] += e.jobs
         self.counts.update(f"attempts {outcome}" for _, _, outcome in e.attempts)
