@@ -5,13 +5,14 @@ have no names and are gone with the processes that hold them. Needs root, ip (ip
 """
 import itertools
 import os
+import re
 import shutil
 import subprocess
 import sys
 import time
 import unittest
 
-from support import LIBC, SLOWNESS, EndToEnd, Ring, finished, is_finished, query, wait_until
+from support import LIBC, SLOWNESS, EndToEnd, Ring, query, wait_until
 
 SKIPPED = 77
 LEASE = 0.5 * SLOWNESS
@@ -43,7 +44,8 @@ class Network:
             self.do(name, "nft", "add table ip cut; add chain ip cut from { type filter hook input priority 0; }")
 
     def do(self, name, *words):
-        subprocess.run(["nsenter", f"--net=/proc/{self.holders[name].pid}/ns/net", *words], check=True)
+        namespace = f"--net=/proc/{self.holders[name].pid}/ns/net"
+        return subprocess.run(["nsenter", namespace, *words], check=True, stdout=subprocess.PIPE, text=True).stdout
 
     def cut(self, sender, receiver):
         """Nothing of `sender` arrives at `receiver` any more; the sender hears nothing of that."""
@@ -53,8 +55,7 @@ class Network:
         """How many packets were."""
         total = 0
         for name in ADDRESSES:
-            listing = subprocess.run(["nsenter", f"--net=/proc/{self.holders[name].pid}/ns/net", "nft", "list ruleset"], check=True, capture_output=True, text=True).stdout.split()
-            total += sum(int(listing[i + 1]) for i, word in enumerate(listing) if word == "packets")
+            total += sum(map(int, re.findall(r"packets (\d+)", self.do(name, "nft", "list ruleset"))))
         return total
 
     def heal(self):

@@ -62,8 +62,7 @@ class Pause(EndToEnd):
     # ---- a worker
 
     def pause_worker(self):
-        """(ring, let the first attempt of job 1 go, let its second go, let the last job go). The worker with job 1 is stopped, has been given up, and the job runs
-        again in another one, which also holds the run open with the last job. The first attempt has ended in the meantime."""
+        """(ring, and what lets the first attempt of job 1 go, its second, and the last job). One worker runs job 1 and the last, which keeps the run open."""
         first, let_first_go = self.gate("first")
         second, let_second_go = self.gate("second")
         last, let_last_go = self.gate("last")
@@ -86,7 +85,7 @@ class Pause(EndToEnd):
     def wait_for_first_worker(self, ring):
         """Until all that the first worker has to say has been read: it takes its loss of the last job back in the STATE that follows the result of job 1."""
         ring.workers[0].send(signal.SIGCONT)
-        wait_until(lambda: not query(ring.run, "SELECT 1 FROM attempts WHERE job = ? AND outcome = 'lost' AND counted", JOBS), "the loss of the last job to be taken back")
+        wait_until(lambda: not query(ring.run, "SELECT 1 FROM attempts WHERE job = ? AND outcome = 'lost' AND counted", JOBS), "the loss of the last job to go")
 
     def row(self, ring):
         return query(ring.run, "SELECT epoch || '.' || n FROM results WHERE job = 1")

@@ -47,9 +47,10 @@ def doubled(e):
     def twice(things):
         return sorted(thing for thing, count in collections.Counter(things).items() if count > 1)
 
+    starts = [(job, attempt) for _, event, job, attempt, _ in e.journal if event == "start" and attempt != "-"]
     for what, things in (("terminal rows twice, of jobs", [job for job, _, _ in e.results]), ("in the joblog twice", e.joblog or ()),
                          ("attempts with two rows", [attempt for _, attempt, _ in e.results + e.attempts]),
-                         ("attempts that were started twice", [(job, attempt) for _, event, job, attempt, _ in e.journal if event == "start" and attempt != "-"])):
+                         ("attempts that were started twice", starts)):
         if twice(things):
             yield f"{what}: {twice(things)}"
 
@@ -85,8 +86,8 @@ def starts_of(e):
 
 
 def run_again_after_commit(e):
-    """Lines that the journal got after a row had been seen. Attempts of one job are two only where a worker was taken for dead: a silenced one may begin what it
-    holds when it wakes, and another what was on its way to it."""
+    """Lines that the journal got after a row had been seen. Attempts of one job are two only where a worker was taken for dead: a silenced one may begin what
+    it holds when it wakes, and another what was on its way to it."""
     lengths, jobs_seen = [], []
     for length, rows in e.seen:
         lengths.append(length)

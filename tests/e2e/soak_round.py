@@ -27,7 +27,8 @@ class Fault:
 
     def __str__(self):
         names = "+".join(who if isinstance(who, str) else f"{who[0]}{who[1]}" for who in self.who)
-        return f"{f'stop for {self.pause:.2f} s' if self.pause else 'kill'} {names} after {self.after} rows and {self.delay:.3f} s, back after {self.back:.2f} s"
+        what = f"stop {names} for {self.pause:.2f} s" if self.pause else f"kill {names}, back after {self.back:.2f} s"
+        return f"after {self.after} rows and {self.delay:.3f} s: {what}"
 
 
 class Plan:
@@ -42,6 +43,8 @@ class Plan:
         self.workers, self.slots = r.randint(1, 3), r.randint(1, 3)
         self.jobs = r.randint(150, 400) if self.kind == "calls" else r.randint(30, 90)
         self.seconds = r.choice([0, 0.02, 0.05])
+        # Jobs that outlast the grace of a restarted ventilator, two leases: those that it must learn of to leave them alone.
+        self.long = sorted(r.sample(range(1, self.jobs // 2), 2)) if r.random() < 0.4 and self.kind != "calls" else []
         self.keep_order = r.random() < 0.3
         self.resumes = [r.random() < 0.5 for _ in range(20)]
         # Where the first lives of ventilator and sink end, if they get there. In `run` both are one process.
@@ -53,6 +56,7 @@ class Plan:
                 self.points[role].append(f"{name}:{1 if rare else r.randint(1, 12)}")
                 if name == "sink.output_written":
                     self.kind, self.jobs = "large", min(self.jobs, 90)
+                    self.long = [job for job in self.long if job <= self.jobs]
         self.faults = sorted((self.choose_fault(r) for _ in range(r.randint(1, 3))), key=lambda fault: fault.after)
 
     def choose_fault(self, r):
@@ -72,7 +76,7 @@ class Plan:
     def __str__(self):
         shape = "run" if self.is_run else f"{self.workers} workers over {self.transport}"
         points = ", ".join(f"{role} at {', '.join(points)}" for role, points in self.points.items() if points)
-        return "\n".join([f"seed {self.seed}: {shape}, {self.jobs} jobs ({self.kind}, {self.seconds} s) in {self.slots} slots{', in order' * self.keep_order}",
+        return "\n".join([f"seed {self.seed}: {shape}, {self.jobs} jobs ({self.kind}, {self.seconds} s{f', {self.long} long' * bool(self.long)}) in {self.slots} slots{', in order' * self.keep_order}",
                           f"  points: {points or 'none'}", *(f"  {fault}" for fault in self.faults)])
 
     # ---- the jobs
@@ -91,6 +95,8 @@ class Plan:
 
     def words(self, journal):
         nap = f"sleep {self.seconds}; " if self.seconds else ""
+        for job in self.long:
+            nap += f"[ $n != {job} ] || sleep {4 * LEASE}; "
         if self.kind == "calls":
             return ["--call", "echo"]
         if self.kind == "coprocess":
@@ -100,7 +106,7 @@ class Plan:
                 "large": f"if [ $(({{}} % 3)) = 0 ]; then echo begin {{}}; yes {{}} | head -c {LARGE}; echo; echo end {{}}; else echo {{}}; fi"}[self.kind]
         say = f"$PUSHMILL_JOB $PUSHMILL_ATTEMPT $PARALLEL_PID >>{journal}"
         retries = ["--retries", "2"] if self.kind == "failing" else []
-        return [*retries, f"echo start {say}; {nap}( {body} ); s=$?; echo end {say}; exit $s"]
+        return [*retries, f"n={{}}; echo start {say}; {nap}( {body} ); s=$?; echo end {say}; exit $s"]
 
 
 class Timer:
@@ -179,8 +185,8 @@ class Round(EndToEnd):
         return self.ring.start_sink("--durability", "process", "--joblog", self.path / "joblog", *order)
 
     def begin_ventilator(self):
-        return self.ring.start_ventilator("--durability", "process", "--heartbeat", f"{HEARTBEAT}s", "--lease", f"{LEASE}s", *self.plan.words(self.journal_file),
-                                          records=range(1, self.plan.jobs + 1))
+        return self.ring.start_ventilator("--durability", "process", "--heartbeat", f"{HEARTBEAT}s", "--lease", f"{LEASE}s",
+                                          *self.plan.words(self.journal_file), records=range(1, self.plan.jobs + 1))
 
     def begin_worker(self):
         return self.ring.start_worker(f"-j{self.plan.slots}")
@@ -190,8 +196,8 @@ class Round(EndToEnd):
         if life >= 0 and self.plan.resumes[life % len(self.plan.resumes)] and self.has_origin():
             return self.start("pushmill", "resume", "r")
         order = ["-k"] if self.plan.keep_order else []
-        return self.start("pushmill", "run", "--run-dir", "r", f"-j{self.plan.slots}", "--keep-output", "all", "--joblog", self.path / "joblog", *order, "-a", "list",
-                          *self.plan.words(self.journal_file))
+        return self.start("pushmill", "run", "--run-dir", "r", f"-j{self.plan.slots}", "--keep-output", "all", "--joblog", self.path / "joblog", *order,
+                          "-a", "list", *self.plan.words(self.journal_file))
 
     def has_origin(self):
         """A run that was killed before it had said what it is can only be begun again."""
