@@ -10,12 +10,12 @@ JOBS = 8
 
 
 class Reattach(EndToEnd):
-    def begin(self, *words, transport="ipc", records=range(1, JOBS + 1)):
+    def begin(self, *words, transport="ipc", records=range(1, JOBS + 1), workers=("-j2", "-j2")):
         ring = Ring(self, transport)
         ring.start_sink("--durability", "process")
         ring.start_ventilator("--durability", "process", "--heartbeat", f"{LEASE / 5}s", "--lease", f"{LEASE}s", *words, records=records)
-        ring.start_worker("-j2")
-        ring.start_worker("-j2")
+        for slots in workers:
+            ring.start_worker(slots)
         return ring
 
     def leave(self, ring, victims, meanwhile):
@@ -81,13 +81,13 @@ class Reattach(EndToEnd):
 
     def test_calls(self):
         longer = 6 * LEASE  # than the head is away
-        ring = self.begin("--call", "sleep", records=[0, LEASE, longer, longer, 0, 0, 0, 0])
-        wait_until(lambda: len(finished(ring.run)) >= 1, "the first call")
+        ring = self.begin("--call", "sleep", records=[longer, longer, 0, LEASE, 0, 0, 0, 0], workers=["-j3"])
+        wait_until(lambda: 3 in finished(ring.run), "the third call, before which the first two have begun")
         self.leave(ring, ["ventilator", "sink"], lambda: None)
         ring.wait()
         self.assert_nothing_ran_again(ring)
-        self.assertEqual(query(ring.run, "SELECT DISTINCT epoch FROM results WHERE job IN (3, 4)"), [(1,)])
-        self.assertEqual(query(ring.run, "SELECT count(*) FROM results WHERE job IN (3, 4) AND runtime_us >= ?", int(longer * 1e6)), [(2,)])
+        self.assertEqual(query(ring.run, "SELECT DISTINCT epoch FROM results WHERE job IN (1, 2)"), [(1,)])
+        self.assertEqual(query(ring.run, "SELECT count(*) FROM results WHERE job IN (1, 2) AND runtime_us >= ?", int(longer * 1e6)), [(2,)])
 
 
 if __name__ == "__main__":
