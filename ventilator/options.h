@@ -7,7 +7,7 @@
 
 #include "cli/options.h"
 #include "io/database.h"
-#include "wire/messages.h"
+#include "ventilator/options_policy.h"
 
 namespace ventilator {
 
@@ -16,7 +16,7 @@ struct Options {
   std::optional<std::string> coprocess;
   std::optional<base::Framing> framing;
   std::vector<std::string> words;  // of the command template
-  wire::Policy policy;
+  PolicyOptions policy;
   base::Duration timeout{0};
   std::uint64_t spool_bytes = 1ull << 30;
   io::Durability durability = io::Durability::Power;

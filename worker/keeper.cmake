@@ -2,7 +2,7 @@
 add_library(keeper_runner STATIC keeper_pool.cc keeper_runner.cc keeper_protocol.cc process_tree.cc)
 target_link_libraries(keeper_runner PRIVATE base)
 
-add_library(keeper_loop STATIC keeper.cc keeper_launch.cc keeper_spawn.cc direct_exec.cc keeper_protocol.cc process_tree.cc)
+add_library(keeper_loop STATIC keeper.cc keeper_deadline.cc keeper_launch.cc keeper_spawn.cc direct_exec.cc keeper_protocol.cc process_tree.cc)
 target_link_libraries(keeper_loop PRIVATE base)
 
 add_executable(keeper keeper_main.cc)

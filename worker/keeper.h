@@ -61,6 +61,8 @@ class Keeper {
   void on_start(KeeperStart start);
   void on_kill(const base::Attempt& attempt);
   void on_grant(const KeeperGrant& grant);
+  void on_run_until(base::TimePoint at);
+  void enforce_run_until(base::TimePoint now);
   void on_peer_gone();
   void on_readable(Job& job, std::size_t stream);
   void on_children();
@@ -97,6 +99,8 @@ class Keeper {
   std::unordered_map<pid_t, std::uint32_t> seats_;                // of leaders not reaped
   std::uint32_t last_serial_ = 0;
   std::size_t endings_ = 0;
+  base::TimePoint run_until_ = base::kNever;
+  bool is_time_up_ = false;  // run_until_ has come, and was seen to
   static constexpr std::uint64_t kNoStrays = ~std::uint64_t{0};
   std::uint64_t strays_since_ = kNoStrays;  // in the ticks of Process
   std::unique_ptr<char[]> scratch_;

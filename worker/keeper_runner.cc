@@ -132,6 +132,13 @@ void KeeperRunner::kill(const base::Attempt& attempt) {
   channel_->flush();
 }
 
+void KeeperRunner::run_until(base::TimePoint at) {
+  run_until_ = at;
+  if (!channel_) return;
+  append_frame(channel_->out(), KeeperRunUntil{at});
+  channel_->flush();
+}
+
 void KeeperRunner::grant(const base::Attempt& attempt, wire::OutputStream stream, std::uint64_t length) {
   if (!channel_) return;
   append_frame(channel_->out(), KeeperGrant{attempt, stream, length});
@@ -178,6 +185,7 @@ bool KeeperRunner::has_keeper(std::string& why_not) {
   hello.output_window = config_.output_window;
   hello.grace = config_.grace;
   append_frame(channel_->out(), hello);
+  if (run_until_ != base::kNever) append_frame(channel_->out(), KeeperRunUntil{run_until_});
   return true;
 }
 

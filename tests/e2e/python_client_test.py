@@ -31,7 +31,7 @@ class Golden(unittest.TestCase):
 
     def test_what_a_worker_reads(self):
         expected = {"JOB": Job(WORKER, 4, (2, 3), 20, 9, [((17, 2, 9), b"spec 17"), ((18, 2, 10), b"\0\xff")]),
-                    "CTRL": Ctrl(WORKER, 4, (2, 3), 20, 5, [(17, 2, 9), (18, 2, 10)], True, 500_000, 20_000_000),
+                    "CTRL": Ctrl(WORKER, 4, (2, 3), 20, 5, [(17, 2, 9), (18, 2, 10)], True, 500_000, 20_000_000, True),
                     "REFUSED": Refused(WORKER, b"this sink serves another run"),
                     "FREE": Free(WORKER, 4, (2, 3), [((17, 2, 9), 0, 524_288)])}
         for name, message in expected.items():

@@ -143,6 +143,32 @@ MUTATIONS = (
     Mutation("complete_not_durable", "ventilator/core.cc", (
         ("  effects_->push_back(CommitEnded{total, failed, cut});\n", "  if (!MUTANT) effects_->push_back(CommitEnded{total, failed, cut});\n"),
     ), "calm", "15: a worker was told"),
+    Mutation("every_failure_retried", "sink/core.cc", (
+        ("  return !is_retried || (policy_.retries", "  return (!is_retried && !MUTANT) || (policy_.retries"),
+    ), "all", "11: a failure that is not retried"),
+    Mutation("delay_forgotten", "ventilator/core.cc", (
+        ("  if (!base::is_failure(ended.outcome) ||", "  if (MUTANT || !base::is_failure(ended.outcome) ||"),
+    ), "calm", "17: "),
+    Mutation("dispatch_not_committed", "ventilator/core.cc", (
+        ("  if (config_.policy.at_most_once && !given_.empty()) commit_given();", "  if (config_.policy.at_most_once && !given_.empty() && !MUTANT) commit_given();"),
+    ), "once", "2: dispatch before its commit"),
+    Mutation("loss_goes_out_again", "sink/core.cc", (
+        ("return policy_.at_most_once || (ended.alone", "return (policy_.at_most_once && !MUTANT) || (ended.alone"),
+    ), "once", "18: a loss is not the end"),
+    Mutation("dispatch_not_recalled", "ventilator/core.cc", (
+        ("  if (config_.policy.at_most_once && !is_grace_over_) return", "  if (config_.policy.at_most_once && !is_grace_over_ && !MUTANT) return"),
+    ), "once", "18: started again"),
+    Mutation("overdue_runs_on", "worker/core.cc", (
+        ("  if (now >= permits_.soonest()) end_overdue();", "  if (now >= permits_.soonest() && !is_running(\"overdue_runs_on\")) end_overdue();"),
+        ("  effects_->push_back(RunUntil{at});", "  if (!is_running(\"overdue_runs_on\") && !is_running(\"stopped_worker_runs_on\")) effects_->push_back(RunUntil{at});"),
+    ), "apart", "19: "),
+    Mutation("stopped_worker_runs_on", "worker/core.cc", (), "apart", "19: "),  # its change is in the one above
+    Mutation("gone_ends_leases_apart", "sink/core.cc", (
+        ("worker->second.gone_at && !policy_.no_overlap &&", "worker->second.gone_at && (!policy_.no_overlap || MUTANT) &&"),
+    ), "apart", "19: "),
+    Mutation("lost_too_early", "sink/core.cc", (
+        ("policy_.lost_after() ||", "(MUTANT ? policy_.lease / 2 : policy_.lost_after()) ||"),
+    ), "apart", "19: "),
 )
 
 
