@@ -384,7 +384,11 @@ base::Duration Core::grace() const {
 void Core::tend_grace() {
   if (is_grace_over_) return;
   // While the sink is silent nobody tells us of leases: that time does not count.
-  if (now_ - heard_at_ > heartbeats(3)) grace_end_ = base::kNever, grace_sink_epoch_ = 0;
+  if (now_ - heard_at_ > heartbeats(3)) {
+    grace_end_ = base::kNever;
+    grace_sink_epoch_ = 0;
+    wants_snapshot_ = true;  // with which it begins anew: the sink may be back before the next heartbeat
+  }
   if (now_ < grace_end_) return;
   is_grace_over_ = true;
   grace_end_ = base::kNever;

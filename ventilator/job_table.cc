@@ -114,6 +114,7 @@ std::optional<Assignment> JobTable::requeue(const Attempt& attempt, std::optiona
     become_back(job, due);
     return was;
   }
+  if (due && attempt == last && requeued_.erase(job) > 0) become_back(job, due);  // it had been called lost
   if (!is_waiting(job) || is_back(job)) return std::nullopt;
   forget_delay(job);
   become_back(job, due);  // its attempt has ended: nothing to wait for

@@ -33,7 +33,8 @@ std::optional<cli::Leave> parse(const std::vector<std::string>& arguments, Optio
   if (options.call.size() > wire::kMaxName) return cli::Leave{cli::kExitUsage, "--call: the name of a handler has at most 256 bytes\n"};
   const wire::Policy& policy = options.policy.policy;
   if (policy.lease < policy.heartbeat * 3) return cli::Leave{cli::kExitUsage, "--lease must be at least three times --heartbeat\n"};
-  if (policy.no_overlap && policy.lease < policy.heartbeat * 5) return cli::Leave{cli::kExitUsage, "with --no-overlap --lease must be at least five times --heartbeat\n"};
+  if (policy.no_overlap && policy.lease < policy.heartbeat * 5)
+    return cli::Leave{cli::kExitUsage, "with --no-overlap --lease must be at least five times --heartbeat\n"};
   if (policy.heartbeat < base::Duration(10'000)) return cli::Leave{cli::kExitUsage, "--heartbeat must be at least 10ms\n"};
   return check_policy(options.policy);
 }

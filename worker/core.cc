@@ -166,7 +166,6 @@ void Core::on_event(Ended&& event) {
   permits_.erase(event.result.attempt);
   if (overdue_.erase(event.result.attempt) > 0) note_overdue(event.result);
   --slot.running;
-  if (event.slot_is_lost && no_overlap_) return exit(Exit::Why::SlotLost);  // it still runs: with this process it ends
   if (event.slot_is_lost && !slot.is_lost) {
     slot.is_lost = true;
     window_.set_slots(--usable_slots_);
@@ -176,6 +175,7 @@ void Core::on_event(Ended&& event) {
     window_.note_slot(now_ - slot.since, slot.batch);
   }
   if (is_complete_) return;
+  if (event.slot_is_lost && no_overlap_) return exit(Exit::Why::SlotLost);  // it still runs: with this process it ends
   if (is_stopped_ && event.result.outcome == Outcome::Lost) event.result.outcome = Outcome::Cancelled;
   hold_outputs(event.result);
   hold_result(std::move(event.result));
@@ -294,6 +294,15 @@ void Core::note_overdue(wire::Result& result) {
   if (result.outcome == Outcome::Cancelled) result.reason = "ended with its lease: nothing had been heard of the sink";
 }
 
+// For what runs already; what is started next tells its own. While some are being ended the keeper is to go on ending what runs.
+void Core::renew_until() {
+  if (!no_overlap_ || !overdue_.empty()) return;
+  base::TimePoint until = base::kNever;
+  for (const auto& [attempt, slot] : running_) until = std::min(until, permits_.until(attempt));
+  if (running_.empty() && !queue_.empty()) told_until_ = base::kNever;
+  else tell_until(until);
+}
+
 void Core::tell_until(base::TimePoint at) {
   if (at == told_until_) return;
   told_until_ = at;
@@ -388,12 +397,8 @@ void Core::on_event(Turn&&) {
     session_wait_.grow(random_);
     open_session();
   }
+  renew_until();
   start_jobs();
-  if (no_overlap_ && overdue_.empty()) {  // while some are being ended the keeper is to go on ending what runs
-    base::TimePoint until = base::kNever;
-    for (const auto& [attempt, slot] : running_) until = std::min(until, permits_.until(attempt));
-    tell_until(until);
-  }
   if (free_slots_ == 0 && !queue_.empty() && now_ - queue_.front().since > window_.patience() && shortest_busy() > window_.patience()) {
     return_queued(0, "all slots stayed busy");
   }

@@ -103,6 +103,7 @@ class Core {
   void forbid_overlap();
   void end_overdue();
   static void note_overdue(wire::Result& result);
+  void renew_until();
   void tell_until(base::TimePoint at);
   void stop(const char* reason);
   void raise_limit();

@@ -78,7 +78,8 @@ Result<FailureSet> FailureSet::parse(std::string_view list) {
     return codes ? codes : named(word);
   }, bad);
   if (set) return *set;
-  return Error{Error::Kind::Usage, "'" + std::string(bad) + "' is not an exit code from 1 to 255, a range of them (3-5), a signal (SIGSEGV; signal for any), timeout or oom"};
+  return Error{Error::Kind::Usage, "'" + std::string(bad) + "' is not an exit code from 1 to 255, a range of them (3-5), a signal (SIGSEGV; signal for any), "
+                                   "timeout or oom"};
 }
 
 Result<FailureSet> FailureSet::from_text(std::string_view text) {

@@ -71,7 +71,8 @@ class Kinds(EndToEnd):
 
     def test_failures_can_be_excepted(self):
         journal = self.journal()
-        self.run_to_end("run", "--retries", "2", "--timeout", "300ms", "--no-retry-on", "timeout,9", journal.job("eval {}"), ":::", "sleep 100", "exit 9", "exit 8", status=3)
+        self.run_to_end("run", "--retries", "2", "--timeout", "300ms", "--no-retry-on", "timeout,9", journal.job("eval {}"), ":::", "sleep 100", "exit 9", "exit 8",
+                        status=3)
         self.assertEqual(dict(journal.starts()), {1: 1, 2: 1, 3: 2})
 
     def test_they_travel_through_the_ring(self):

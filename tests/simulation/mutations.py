@@ -44,8 +44,8 @@ MUTATIONS = (
         ("if (job > horizon_) {", "if (job > horizon_ + MUTANT) {"),
     ), "calm", "2: dispatch above the horizon"),
     Mutation("requeue_drops_the_job", "ventilator/job_table.cc", (
-        ("    assigned_.erase(it);\n    requeued_.insert(job);\n    return was;", "    assigned_.erase(it);\n    if (!MUTANT) requeued_.insert(job);\n    return was;"),
-    ), "links", r"abort: finished_.contains\(job\) \|\| assigned_.contains\(job\) \|\| requeued_.contains\(job\)"),
+        ("    assigned_.erase(it);\n    become_back(job, due);\n    return was;", "    assigned_.erase(it);\n    if (!MUTANT) become_back(job, due);\n    return was;"),
+    ), "links", r"abort: finished_.contains\(job\) \|\| assigned_.contains\(job\) \|\| is_back\(job\)"),
     Mutation("returned_without_held_list", "sink/core.cc", (
         ("         !std::binary_search(worker.held.begin(), worker.held.end(), live.attempt);", "         (MUTANT || !std::binary_search(worker.held.begin(), worker.held.end(), live.attempt));"),
     ), "links", "3: returned although it was received"),
@@ -56,7 +56,7 @@ MUTATIONS = (
         ("      ++disk.epoch;\n", "      disk.epoch = MUTANT ? 1 : disk.epoch + 1;\n"),
     ), "head", "4: attempt"),
     Mutation("row_names_newest_attempt", "sink/core.cc", (
-        ("    const std::uint64_t ordinal = 1 + record.ended.size() - (ended != nullptr);\n", "    const std::uint64_t ordinal = 1 + record.ended.size() - (ended != nullptr);\n    if (MUTANT) result.attempt = record.current;\n"),
+        ("    const std::uint64_t ordinal = 1 + record.ended_count() - (ended != nullptr);\n", "    const std::uint64_t ordinal = 1 + record.ended_count() - (ended != nullptr);\n    if (MUTANT) result.attempt = record.current;\n"),
     ), "partitions", "5: a row"),
     Mutation("old_ventilator_obeyed", "sink/core.cc", (
         ("  if (stamp.epoch < ventilator_epoch_) return", "  if (stamp.epoch < ventilator_epoch_ && !MUTANT) return"),
@@ -93,7 +93,7 @@ MUTATIONS = (
         ("const bool is_late = attempt < record.current;", "const bool is_late = attempt < record.current && !MUTANT;"),
     ), "partitions", r"11: a late failure"),
     Mutation("counts_forgotten_at_restart", "sink/core.cc", (
-        ("  record.ended.push_back(ended);\n  record.current = std::max(record.current, ended.attempt);\n", "  if (MUTANT) return;\n  record.ended.push_back(ended);\n  record.current = std::max(record.current, ended.attempt);\n"),
+        ("  record.add_ended(ended);\n  record.current = std::max(record.current, ended.attempt);\n", "  if (MUTANT) return;\n  record.add_ended(ended);\n  record.current = std::max(record.current, ended.attempt);\n"),
     ), "all", "11: "),
     Mutation("window_forgets_what_is_held", "worker/core.cc", (
         ("const std::uint64_t limit = received_ + window - held;", "const std::uint64_t limit = received_ + window - (MUTANT ? 0 : held);"),

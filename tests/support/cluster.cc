@@ -485,7 +485,10 @@ void Cluster::crash_sink() {
   cut(sink_->feedback);
   sink_.reset();
   owed_.clear();
-  for (auto& [id, worker] : workers_) worker->disturbed_at = worker->up.retry_at = tick_ + between(1, 2 * kHeartbeat);
+  for (auto& [id, worker] : workers_) {
+    worker->up.retry_at = tick_ + between(1, 2 * kHeartbeat);
+    worker->disturbed_at = std::max(worker->disturbed_at, worker->up.retry_at);
+  }
   sink_at_ = tick_ + between(1, chance(500) ? std::min<std::uint64_t>(15, faults_.downtime) : faults_.downtime);
 }
 
@@ -530,7 +533,8 @@ void Cluster::inject_faults() {
     if (who == 1 && sink_) sink_->paused_until = until;
     if (who == 2 && !workers_.empty()) {
       WorkerNode& worker = *std::next(workers_.begin(), static_cast<std::ptrdiff_t>(random_.below(workers_.size())))->second;
-      worker.paused_until = worker.disturbed_at = until;
+      worker.paused_until = until;
+      worker.disturbed_at = std::max(worker.disturbed_at, until);
     }
   }
 }

@@ -199,7 +199,8 @@ class Cluster {
   std::map<base::JobId, base::Attempt> last_attempt_;
   std::map<base::JobId, std::vector<base::Attempt>> started_;
   struct Failure { base::Attempt attempt; std::uint64_t tick = 0; };
-  std::map<base::JobId, Failure> failed_;  // the last that counted
+  std::map<base::JobId, Failure> failed_;  // the last that counted, unless it had been called lost
+  std::set<base::Attempt> were_lost_;
   std::map<base::JobId, unsigned> counted_;
   std::set<base::Attempt> reached_;  // a worker got it
   std::set<base::Attempt> ended_ok_;

@@ -26,6 +26,7 @@ void Cluster::commit() {
       const bool is_retried = policy_.retry_on.contains(base::cause_of(row->result.outcome, row->result.exit_code, row->result.signal));
       if (row->result.outcome == Outcome::Failed && is_retried && counted_[attempt.job] + 1 < policy_.retries) throw Violation(where("11: failed for good too early"));
       ++counters_.results;
+      counters_.lost += row->result.outcome == Outcome::Lost;
     } else if (const auto* row = std::get_if<sink::LogAttempt>(&effect)) {
       const Attempt attempt = row->result.attempt;
       if (sink_disk_.is_result(attempt)) continue;
@@ -33,7 +34,7 @@ void Cluster::commit() {
       if (!is_new && row->result.outcome != Outcome::Superseded) throw Violation(where("11: an attempt ends twice " + attempt.text()));
       if (row->counted && row->result.outcome == Outcome::Lost && policy_.at_most_once) throw Violation(where("18: a loss is not the end of its job " + attempt.text()));
       if (row->counted && row->result.outcome == Outcome::Failed) {
-        failed_[attempt.job] = {attempt, tick_};
+        if (!were_lost_.contains(attempt)) failed_[attempt.job] = {attempt, tick_};
         if (!policy_.retry_on.contains(static_cast<base::Cause>(row->result.exit_code))) throw Violation(where("11: a failure that is not retried goes out again " + attempt.text()));
         if (++counted_[attempt.job] >= policy_.retries) throw Violation(where("11: more failures than retries allow"));
       }
@@ -43,6 +44,7 @@ void Cluster::commit() {
       counters_.superseded += row->result.outcome == Outcome::Superseded;
     } else if (const auto* back = std::get_if<sink::UncountLoss>(&effect)) {
       ++counters_.taken_back;
+      were_lost_.insert(back->attempt);
       sink_disk_.take_back(*back);
     } else {
       sink_disk_.note_mark(effect);
@@ -144,14 +146,14 @@ void Cluster::observe_start(const WorkerId& id, const Attempt& attempt) {
   for (const Attempt& earlier : before) {
     const auto ended = sink_disk_.attempts.find(earlier);
     const bool has_failed = ended != sink_disk_.attempts.end() && ended->second.outcome == Outcome::Failed;
-    if (policy_.at_most_once && !has_failed) throw Violation(where("18: started again although nobody saw it fail: " + attempt.text() + " after " + earlier.text()));
+    if (policy_.at_most_once && !has_failed) throw Violation(where("18: started again as " + attempt.text() + " though nobody saw it fail"));
   }
   before.push_back(attempt);
   if (!policy_.no_overlap) return;
   for (const auto& [other, worker] : workers_) {
     for (const auto& [running, end] : worker->running) {
-      const bool is_same = other == id && running == attempt;
-      if (running.job == attempt.job && !is_same && !worker->killed.contains(running)) throw Violation(where("19: started while another attempt runs: " + attempt.text() + " beside " + running.text()));
+      const bool is_another = running.job == attempt.job && (other != id || running != attempt);
+      if (is_another && !worker->killed.contains(running)) throw Violation(where("19: " + attempt.text() + " is started while " + running.text() + " runs"));
     }
   }
 }

@@ -142,6 +142,20 @@ TEST_CASE("after a restart a job that had failed waits for the grace, and for it
   pass_with_worker(v, 500ms);
   v.forget_beats();
   CHECK(v.take<wire::Assign>().items[0].attempt == Attempt{1, 2, 2});
+  v.take<ventilator::SendJobs>();
+}
+
+TEST_CASE("a silence that stops the grace and ends before the next heartbeat is followed by a snapshot, and so by a new grace", "[ventilator]") {
+  VentilatorUnderTest v({.epoch = 2, .horizon = 1, .accepted = 1, .input_ended = true});
+  v.turn();
+  v.hears(wire::Snapshot{.last = true});
+  v.turn();
+  v.pass(500ms);
+  v.pass(3s + 250ms, false);  // the last heartbeat was 750 ms ago
+  v.hears(wire::Alive{});
+  v.clear();
+  v.pass(250ms);
+  CHECK(v.take<wire::Open>().want_snapshot);
 }
 
 // ---- at most once

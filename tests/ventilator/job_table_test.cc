@@ -178,6 +178,18 @@ TEST_CASE("a delayed job is out again when a lease of a later attempt is reporte
   CHECK(table.next(true) == 0);
 }
 
+TEST_CASE("a job that was called lost and then failed is delayed if it has not gone out yet", "[job_table]") {
+  JobTable table(1, 0);
+  table.next(true), table.assign(assignment(1, 2));
+  table.requeue({1, 1, 2});
+  table.requeue({1, 1, 1}, at(10));  // an older one says nothing of now
+  CHECK(table.next(true) == 1);
+  table.requeue({1, 1, 2}, at(10));
+  table.check_invariants();
+  CHECK(table.next(true) == 0);
+  CHECK(table.next_due() == at(10));
+}
+
 TEST_CASE("a job that waits for the grace and is held back becomes delayed behind it", "[job_table]") {
   JobTable table(3, 3);
   table.hold_back(1, at(10));

@@ -193,6 +193,7 @@ TEST_CASE("what the keeper killed when its time was up is cancelled, not failed"
   auto ended = w.ended(kFirst, Outcome::Failed);
   ended.result.signal = 9;
   w.on(ended);
+  w.take<Kill>();  // too late
   CHECK(w.core.unconfirmed(kFirst).outcome == Outcome::Cancelled);
 }
 

@@ -137,7 +137,8 @@ class Core:
             return
         attempt, held = next((attempt, held) for attempt, held in self.held.items() if held.slot == slot)
         if held.killed_as is not None and item.signal:
-            item = item._replace(outcome=held.killed_as, reason=b"" if held.killed_as != codec.CANCELLED else STOPPING if self.stop_status is not None else OVERDUE)
+            why = STOPPING if self.stop_status is not None else OVERDUE
+            item = item._replace(outcome=held.killed_as, reason=why if held.killed_as == codec.CANCELLED else b"")
         self.free_slots.append(slot)
         self.busy_at = now
         self._end(attempt, held.call, item._replace(slot=slot))
