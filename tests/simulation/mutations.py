@@ -165,7 +165,7 @@ MUTATIONS = (
     Mutation("stopped_worker_runs_on", "worker/core.cc", (), "apart", "19: "),  # its change is in the one above
     Mutation("gone_ends_leases_apart", "sink/core.cc", (
         ("worker->second.gone_at && !policy_.no_overlap &&", "worker->second.gone_at && (!policy_.no_overlap || MUTANT) &&"),
-    ), "apart", "19: "),
+    ), "apart", "19: ", 600),
     Mutation("lost_too_early", "sink/core.cc", (
         ("policy_.lost_after() ||", "(MUTANT ? policy_.lease / 2 : policy_.lost_after()) ||"),
     ), "apart", "19: "),

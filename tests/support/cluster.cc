@@ -24,7 +24,7 @@ const std::vector<Faults>& fault_classes() {
       {.name = "restarts", .ventilator = 12, .sink = 12, .at_end = 300, .downtime = 3, .delay = 15},
       {.name = "storm", .ventilator = 30, .sink = 30, .worker = 20, .feedback = 50, .ventilator_uplink = 50, .lane = 80, .worker_uplink = 50},
       {.name = "once", .ventilator = 8, .sink = 8, .worker = 6, .feedback = 10, .ventilator_uplink = 10, .lane = 20, .worker_uplink = 10, .pause = 4, .at_most_once = true},
-      {.name = "apart", .ventilator = 4, .sink = 4, .worker = 3, .feedback = 5, .ventilator_uplink = 5, .lane = 10, .worker_uplink = 10, .pause = 8, .outage = 300, .no_overlap = true},
+      {.name = "apart", .ventilator = 2, .sink = 2, .worker = 2, .feedback = 5, .lane = 20, .worker_uplink = 15, .pause = 15, .outage = 300, .no_overlap = true},
   };
   return classes;
 }
@@ -337,7 +337,7 @@ bool Cluster::carry_out(WorkerNode& worker, worker::Effect& effect) {
     observe_start(worker.id, start->attempt);
     if (faults_.runs_once && started_[start->attempt.job].size() > 1) throw Violation(where("13: job " + std::to_string(start->attempt.job) + " ran again"));
     if (sink_disk_.results.contains(start->attempt.job) && faults_.runs_once) throw Violation(where("13: a finished job ran again"));
-    worker.running[start->attempt] = tick_ + (chance(800) ? between(0, 30) : between(50, 600));
+    worker.running[start->attempt] = tick_ + (chance(faults_.no_overlap ? 300 : 800) ? between(0, 30) : between(50, 600));
     for (const auto stream : {wire::OutputStream::Out, wire::OutputStream::Err}) {
       if (chance(400)) worker.producers[{start->attempt, stream}] = {between(1, 3 * kOutputWindow), 0, kOutputWindow};
     }
@@ -528,7 +528,7 @@ void Cluster::inject_faults() {
   }
   if (faults_.overload != 0 && sink_ && chance(faults_.overload)) sink_->slow_until = tick_ + between(10, 2 * kLease);
   if (tick_ >= suspended_until_ && chance(faults_.pause)) {
-    const std::uint64_t until = tick_ + between(10, 2 * kLease), who = random_.below(3);
+    const std::uint64_t until = tick_ + between(10, (faults_.no_overlap ? 4 : 2) * kLease), who = faults_.no_overlap ? 2 : random_.below(3);
     if (who == 0 && ventilator_) ventilator_->paused_until = until;
     if (who == 1 && sink_) sink_->paused_until = until;
     if (who == 2 && !workers_.empty()) {

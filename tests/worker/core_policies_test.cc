@@ -158,6 +158,7 @@ TEST_CASE("a job that comes when its time is over is returned and never started"
   w.on(w.job({kSecond}));
   w.turn();
   w.forget_states();
+  CHECK(w.take<worker::SendResults>().attempts == std::vector<Attempt>{kSecond});
   CHECK(w.core.running() == 0);
   CHECK(w.core.unconfirmed(kSecond).outcome == Outcome::Returned);
   CHECK(w.core.unconfirmed(kSecond).slot == 0);
