@@ -22,7 +22,8 @@ std::optional<cli::Leave> parse_run(const std::vector<std::string>& arguments, R
   app.add_option("--joblog", options.joblog, "write a log in GNU parallel's format")->type_name("FILE");
   cli::add_duration(app, "--timeout", options.timeout, "limit of one attempt; its whole process tree is ended");
   cli::add_ending(app, options.term_seq, options.kill_leftovers);
-  cli::add_count(app, "--retries", options.retries, 0, 1'000'000, "run a failing job N times in all; 0: until it succeeds")->default_str("1");
+  ventilator::add_policy(app, options.policy);
+  ventilator::add_durability(app, options.durability, "process");
   app.add_option("--run-dir", options.run_directory, "directory of the run: kept, and continued if it holds this run already")->type_name("DIR");
   app.add_flag("--keep-run", options.keep_run, "keep the run directory after success");
 
@@ -36,7 +37,7 @@ std::optional<cli::Leave> parse_run(const std::vector<std::string>& arguments, R
   for (const auto* words : {&options.words, options.arguments ? &*options.arguments : &options.words}) {
     if (const std::string* other = cli::find_source(*words)) return cli::Leave{cli::kExitUsage, *other + " is not supported here: there is one :::, or --arg-file\n"};
   }
-  return std::nullopt;
+  return ventilator::check_policy(options.policy);
 }
 
 std::optional<cli::Leave> parse_resume(const std::vector<std::string>& arguments, ResumeOptions& options) {

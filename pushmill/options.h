@@ -7,6 +7,7 @@
 
 #include "cli/options.h"
 #include "sink/output_writer.h"
+#include "ventilator/options_policy.h"
 
 namespace pushmill {
 
@@ -20,7 +21,8 @@ struct RunOptions {
   base::Duration timeout{0};
   base::TermSeq term_seq;
   bool kill_leftovers = false;
-  std::uint32_t retries = 1;
+  ventilator::PolicyOptions policy;
+  io::Durability durability = io::Durability::Process;
   std::vector<std::string> words;                      // of the command template
   std::optional<std::vector<std::string>> arguments;  // behind :::
 };

@@ -120,8 +120,9 @@ base::Status Roles::open_roles(const Plan& plan, const worker::CallerSignals& ca
   ventilator.listen = kFeedbackEndpoint;
   ventilator.run_directory = plan.directory;
   ventilator.origin = plan.origin.encode();
-  ventilator.durability = io::Durability::Process;
-  ventilator.policy.retries = plan.options.retries;
+  ventilator.durability = plan.options.durability;
+  ventilator.policy = plan.options.policy.policy;
+  ventilator.retry_delay = plan.options.policy.delay();
   ventilator.is_embedded = true;
   ventilator.stop_fd = quit_.fd();
   ventilator.drain_fd = drain_.fd();
@@ -135,7 +136,7 @@ base::Status Roles::open_roles(const Plan& plan, const worker::CallerSignals& ca
   sink.listen = {kSinkEndpoint};
   sink.is_embedded = true;
   sink.run_directory = plan.directory;
-  sink.durability = io::Durability::Process;
+  sink.durability = plan.options.durability;
   sink.joblog = plan.options.joblog;
   sink.keep = plan.options.keep_output;
   sink.order = plan.options.keep_order ? sink::Order::Job : sink::Order::Completion;
@@ -163,7 +164,10 @@ void Roles::start_thread(std::thread& thread, Role& role, std::optional<base::Re
   thread = std::thread([this, &role, &result] {
     result.emplace(role.run());
     if (!*result) has_failed_ = true;
-    if constexpr (std::is_same_v<Role, worker::Shell>) has_worker_left_ = true;
+    if constexpr (std::is_same_v<Role, worker::Shell>) {
+      if (*result && **result == worker::Exit::Why::SlotLost) has_failed_ = true;
+      has_worker_left_ = true;
+    }
     ++left_;
     finished_.set();
   });

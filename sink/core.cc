@@ -13,6 +13,14 @@ constexpr std::size_t kConfirmCount = 64;      // confirms are lazy: so many,
 constexpr base::Duration kConfirmWait{50'000};  // or after so long
 constexpr base::Duration kLeastHeartbeat{1'000};  // whatever a ventilator says
 constexpr JobId kGreatestJob = JobId{1} << 48;    // far above any run, and an integer to any database
+
+// At most once: what may have begun, and did not end by itself, is lost for good. Only what was never started may go out again.
+void forbid_again(wire::Result& result) {
+  if (result.outcome != Outcome::Cancelled && (result.outcome != Outcome::Returned || result.slot == 0)) return;
+  if (result.reason.empty()) result.reason = base::name(result.outcome);
+  result.reason += "; not run again";
+  result.outcome = Outcome::Lost;
+}
 }  // namespace
 
 Core::Core(const CoreRecovery& recovered)
@@ -28,7 +36,7 @@ void Core::recover_finished(JobId job, bool failed) { progress_.become_finished(
 
 void Core::recover_ended(const EndedAttempt& ended) {
   JobRecord& record = progress_.get(ended.attempt.job);
-  record.ended.push_back(ended);
+  record.add_ended(ended);
   record.current = std::max(record.current, ended.attempt);
 }
 
@@ -102,7 +110,7 @@ void Core::on_event(wire::Assign&& message) {
     }
     JobRecord& record = progress_.get(attempt.job);
     if (const EndedAttempt* ended = record.find_ended(attempt)) {
-      requeued_.push_back({attempt, ended->outcome, record.must_run_alone()});
+      requeued_.push_back({attempt, ended->outcome, record.must_run_alone(), record.failures()});
       continue;
     }
     if (record.find_live(attempt) == nullptr) lease(record, attempt, message.worker);
@@ -279,7 +287,7 @@ void Core::take_result(wire::Result&& result, const WorkerId& worker, const std:
   const EndedAttempt* ended = record.find_ended(attempt);
   if (result.outcome == Outcome::Ok) {
     if (ended != nullptr) log(UncountLoss{attempt, true});
-    const std::uint64_t ordinal = 1 + record.ended.size() - (ended != nullptr);
+    const std::uint64_t ordinal = 1 + record.ended_count() - (ended != nullptr);
     drop_losing_outputs(result);
     log(LogResult{std::move(result), worker, host, ordinal});
     progress_.become_finished(attempt.job, false);
@@ -298,18 +306,18 @@ void Core::take_result(wire::Result&& result, const WorkerId& worker, const std:
 void Core::end_attempt(JobRecord& record, wire::Result&& result, const WorkerId& worker, const std::string& host) {
   const Attempt attempt = result.attempt;
   const LiveAttempt* live = record.find_live(attempt);
-  EndedAttempt ended{attempt, result.outcome, false, live != nullptr && live->alone};
-  const std::uint64_t ordinal = 1 + record.ended.size();
+  const std::uint64_t ordinal = 1 + record.ended_count();
   const bool is_late = attempt < record.current;
+  if (policy_.at_most_once && !is_late) forbid_again(result);
+  EndedAttempt ended{attempt, result.outcome, false, live != nullptr && live->alone};
   record.note(attempt);
   if (live != nullptr && result.command.empty()) result.command = live->command;
-  const bool is_failure = result.is_failure();
-  ended.counted = !is_late && (is_failure || result.outcome == Outcome::Lost);
+  ended.counted = !is_late && (base::is_failure(result.outcome) || result.outcome == Outcome::Lost);
   record.erase_live(attempt);
-  record.ended.push_back(ended);
-  const bool is_last = ended.counted && (is_failure ? policy_.retries != 0 && record.failures() >= policy_.retries
-                                                    : ended.alone && record.losses_alone() >= policy_.crash_limit);
-  if (is_last) {
+  record.add_ended(ended);
+  const bool is_retried = !base::is_failure(result.outcome) || policy_.retry_on.contains(base::cause_of(result.outcome, result.exit_code, result.signal));
+  if (ended.counted && is_last(record, ended, is_retried)) {
+    if (!is_retried && policy_.retries != 1 && result.reason.empty()) result.reason = "not run again: a failure of a kind that is not retried";
     drop_losing_outputs(result);
     log(LogResult{std::move(result), worker, host, ordinal});
     progress_.become_finished(attempt.job, true);
@@ -318,7 +326,13 @@ void Core::end_attempt(JobRecord& record, wire::Result&& result, const WorkerId&
   }
   log(LogAttempt{std::move(result), worker, host, ordinal, ended.counted, ended.alone});
   if (ended.outcome != Outcome::Lost) drop_outputs(attempt);
-  if (!is_late) requeued_.push_back({attempt, ended.outcome, record.must_run_alone()});
+  if (!is_late) requeued_.push_back({attempt, ended.outcome, record.must_run_alone(), record.failures()});
+}
+
+// Whether the job ends with this attempt, which counts.
+bool Core::is_last(const JobRecord& record, const EndedAttempt& ended, bool is_retried) const {
+  if (ended.outcome == Outcome::Lost) return policy_.at_most_once || (ended.alone && record.losses_alone() >= policy_.crash_limit);
+  return !is_retried || (policy_.retries != 0 && record.failures() >= policy_.retries);
 }
 
 // ---- leases
@@ -343,9 +357,9 @@ void Core::judge_leases() {
     for (const LiveAttempt& live : record.live) {
       if (!live.leased) continue;
       const auto worker = workers_.find(live.worker);
-      const bool is_gone = worker != workers_.end() && worker->second.gone_at && now_ - *worker->second.gone_at > heartbeats(3) &&
+      const bool is_gone = worker != workers_.end() && worker->second.gone_at && !policy_.no_overlap && now_ - *worker->second.gone_at > heartbeats(3) &&
                            now_ - started_ > policy_.lease;
-      if (now_ - live.renewed > policy_.lease || is_gone) lost.push_back(live);
+      if (now_ - live.renewed > policy_.lost_after() || is_gone) lost.push_back(live);
     }
   }
   for (const LiveAttempt& live : lost) lose(live.attempt.job, live);
@@ -488,7 +502,7 @@ void Core::send_snapshot() {
       if (live.leased) part.leases.push_back({live.attempt, live.worker});
     }
     const auto last = std::max_element(record.ended.begin(), record.ended.end(), [](const auto& a, const auto& b) { return a.attempt < b.attempt; });
-    if (last != record.ended.end()) part.ended.push_back({last->attempt, last->outcome, record.must_run_alone()});
+    if (last != record.ended.end()) part.ended.push_back({last->attempt, last->outcome, record.must_run_alone(), record.failures()});
     send_if_full();
   }
   part.last = true;

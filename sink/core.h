@@ -85,6 +85,7 @@ class Core {
   void lose(JobId job, const LiveAttempt& live);
   void lease(JobRecord& record, const Attempt& attempt, const WorkerId& worker);
   void take_back(JobRecord& record, const EndedAttempt& ended);
+  bool is_last(const JobRecord& record, const EndedAttempt& ended, bool is_retried) const;
   void judge_returned(const WorkerId& id, const WorkerRecord& worker);
   bool is_returned(const LiveAttempt& live, const WorkerRecord& worker) const;
   void end_returned(JobId job, const Attempt& attempt);

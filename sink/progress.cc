@@ -6,6 +6,10 @@
 
 namespace sink {
 
+namespace {
+constexpr std::size_t kRemembered = 32;  // ended attempts of a job. What is told again of an older one is only logged again, to no effect
+}  // namespace
+
 LiveAttempt* JobRecord::find_live(const Attempt& attempt) {
   const auto it = std::find_if(live.begin(), live.end(), [&](const LiveAttempt& l) { return l.attempt == attempt; });
   return it == live.end() ? nullptr : &*it;
@@ -20,6 +24,16 @@ void JobRecord::erase_live(const Attempt& attempt) {
   std::erase_if(live, [&](const LiveAttempt& l) { return l.attempt == attempt; });
 }
 
+void JobRecord::add_ended(const EndedAttempt& attempt) {
+  ended.push_back(attempt);
+  if (ended.size() <= kRemembered) return;
+  const auto oldest = std::find_if(ended.begin(), ended.end(), [](const EndedAttempt& e) { return e.outcome != Outcome::Lost; });  // a loss may be taken back
+  if (oldest == ended.end()) return;
+  ++forgotten;
+  forgotten_failures += oldest->counted;
+  ended.erase(oldest);
+}
+
 void JobRecord::note(const Attempt& attempt) {
   if (attempt <= current) return;
   current = attempt;
@@ -27,7 +41,8 @@ void JobRecord::note(const Attempt& attempt) {
 }
 
 std::uint32_t JobRecord::failures() const {
-  return static_cast<std::uint32_t>(std::count_if(ended.begin(), ended.end(), [](const EndedAttempt& e) { return e.counted && e.outcome != Outcome::Lost; }));
+  const auto failed = std::count_if(ended.begin(), ended.end(), [](const EndedAttempt& e) { return e.counted && e.outcome != Outcome::Lost; });
+  return forgotten_failures + static_cast<std::uint32_t>(failed);
 }
 
 std::uint32_t JobRecord::losses() const {

@@ -41,11 +41,15 @@ struct EndedAttempt {
 struct JobRecord {
   Attempt current;  // the greatest attempt seen
   std::vector<LiveAttempt> live;
-  std::vector<EndedAttempt> ended;
+  std::vector<EndedAttempt> ended;  // the newest, and all that were lost: older ones are counted below, or a job that always fails would fill the memory
+  std::uint64_t forgotten = 0;
+  std::uint32_t forgotten_failures = 0;
 
   LiveAttempt* find_live(const Attempt& attempt);
   EndedAttempt* find_ended(const Attempt& attempt);
   void erase_live(const Attempt& attempt);
+  void add_ended(const EndedAttempt& attempt);
+  std::uint64_t ended_count() const { return forgotten + ended.size(); }
   void note(const Attempt& attempt);  // a greater one than any before takes the lease of those
   std::uint32_t failures() const;
   std::uint32_t losses() const;

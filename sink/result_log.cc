@@ -98,9 +98,17 @@ class Meta {
   }
   std::optional<wire::Policy> policy() const {
     if (!integer("policy_retries")) return std::nullopt;
-    return wire::Policy{static_cast<std::uint32_t>(*integer("policy_retries")),
-                        static_cast<std::uint32_t>(integer("policy_crash_limit").value_or(0)),
-                        base::Duration(integer("policy_heartbeat_us").value_or(0)), base::Duration(integer("policy_lease_us").value_or(0))};
+    wire::Policy policy;
+    policy.retries = static_cast<std::uint32_t>(*integer("policy_retries"));
+    policy.crash_limit = static_cast<std::uint32_t>(integer("policy_crash_limit").value_or(0));
+    policy.heartbeat = base::Duration(integer("policy_heartbeat_us").value_or(0));
+    policy.lease = base::Duration(integer("policy_lease_us").value_or(0));
+    if (const auto found = values_.find("policy_retry_on"); found != values_.end()) {
+      if (const auto causes = base::FailureSet::from_text(found->second.second)) policy.retry_on = *causes;
+    }
+    policy.at_most_once = integer("policy_at_most_once").value_or(0) != 0;
+    policy.no_overlap = integer("policy_no_overlap").value_or(0) != 0;
+    return policy;
   }
   std::optional<Emitted> emitted() const {
     if (!integer("emitted")) return std::nullopt;
@@ -415,6 +423,9 @@ Status ResultLog::write_marks() {
     values.emplace_back("policy_crash_limit", marks_.policy->crash_limit);
     values.emplace_back("policy_heartbeat_us", marks_.policy->heartbeat.count());
     values.emplace_back("policy_lease_us", marks_.policy->lease.count());
+    values.emplace_back("policy_at_most_once", marks_.policy->at_most_once);
+    values.emplace_back("policy_no_overlap", marks_.policy->no_overlap);
+    if (auto done = statements_.set_mark.bind_text(1, "policy_retry_on").bind_text(2, marks_.policy->retry_on.text()).run(); !done) return done;
   }
   if (marks_.emitted) {
     values.emplace_back("emitted", integer(marks_.emitted->mark));

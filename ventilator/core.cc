@@ -11,6 +11,7 @@ namespace ventilator {
 
 namespace {
 constexpr JobId kHorizonBlock = 4096;   // one commit for so many dispatches
+constexpr std::uint32_t kMostDoublings = 6;  // of a retry delay
 constexpr std::size_t kTurnJobs = 4096;  // dispatched in one turn, so that the loop stays responsive
 }  // namespace
 
@@ -36,7 +37,7 @@ void Core::on(const Event& event, base::TimePoint now, Effects& effects) {
 
 base::TimePoint Core::next_deadline() const {
   if (!has_started_) return base::TimePoint{};
-  return clock_.real(std::min({next_heartbeat_, next_tending_, grace_end_}));
+  return clock_.real(std::min({next_heartbeat_, next_tending_, grace_end_, jobs_.next_due()}));
 }
 
 // ---- input
@@ -103,7 +104,7 @@ void Core::on_event(const wire::Requeue& message) {
       continue;
     }
     if (item.alone) jobs_.need_alone(item.attempt.job);
-    if (const auto was = jobs_.requeue(item.attempt)) release(*was);
+    if (const auto was = jobs_.requeue(item.attempt, due_after(item))) release(*was);
   }
 }
 
@@ -118,13 +119,26 @@ void Core::on_event(const wire::Snapshot& message) {
   for (const wire::Lease& lease : message.leases) {
     adopt(lease.attempt, lease.worker);
   }
+  for (const wire::Requeued& item : message.ended) {
+    if (const auto due = due_after(item)) jobs_.hold_back(item.attempt.job, *due);
+  }
   if (!message.last) return;
   wants_snapshot_ = has_gap_;
+  if (config_.policy.at_most_once && !is_grace_over_) return effects_->push_back(RecallDispatches{jobs_.waiting()});
   assign_again();
   if (!is_grace_over_ && grace_sink_epoch_ != sink_epoch_) {
-    grace_end_ = config_.has_grace ? now_ + 2 * config_.policy.lease : now_;
+    grace_end_ = now_ + grace();
     grace_sink_epoch_ = sink_epoch_;
   }
+}
+
+// At most once: what an earlier ventilator sent out is on disk, and the sink is told of it again. It finds a worker that has it, or it is lost; what is not
+// there was never sent out. So nothing needs a grace.
+void Core::on_event(const DispatchesRecalled& event) {
+  for (const Dispatch& dispatch : event.items) adopt(dispatch.attempt, dispatch.worker);
+  is_grace_over_ = true;
+  grace_end_ = base::kNever;
+  assign_again();
 }
 
 // The sink may not have got what we told it: it answers each of these that it will not lease.
@@ -158,6 +172,12 @@ void Core::become_finished(JobId job) {
     return;
   }
   if (const auto was = jobs_.finish(job)) release(*was);
+}
+
+// A job that failed is not run again at once: each time it waits twice as long as before.
+std::optional<base::TimePoint> Core::due_after(const wire::Requeued& ended) const {
+  if (!base::is_failure(ended.outcome) || ended.failures == 0 || config_.retry_delay == base::Duration::zero()) return std::nullopt;
+  return now_ + config_.retry_delay * (1 << std::min(ended.failures - 1, kMostDoublings));
 }
 
 void Core::release(const Assignment& was) {
@@ -303,6 +323,7 @@ void Core::send_ctrl(WorkerEntry& entry) {
   ctrl.complete = complete_at_.has_value();
   ctrl.heartbeat = config_.policy.heartbeat;
   ctrl.lease = config_.policy.lease;
+  ctrl.no_overlap = config_.policy.no_overlap;
   entry.lane->echoed_limit = entry.lane->limit;
   // More confirms than a frame holds go ahead in frames of their own, which echo nothing yet.
   while (ctrl.confirms.size() > wire::kMaxItems) {
@@ -320,6 +341,7 @@ void Core::send_ctrl(WorkerEntry& entry) {
 void Core::on_event(const Stop&) { is_stopped_ = true; }
 
 void Core::on_event(const Turn&) {
+  jobs_.wake(now_);
   tend_grace();
   tend_lanes();
   dispatch();
@@ -354,10 +376,20 @@ void Core::send_news(bool beat) {
   has_news_.clear();
 }
 
+base::Duration Core::grace() const {
+  const wire::Policy& policy = config_.policy;
+  if (config_.has_grace) return policy.lost_after() + policy.lease;
+  return policy.no_overlap ? wire::kKillTime : base::Duration::zero();
+}
+
 void Core::tend_grace() {
   if (is_grace_over_) return;
   // While the sink is silent nobody tells us of leases: that time does not count.
-  if (now_ - heard_at_ > heartbeats(3)) grace_end_ = base::kNever, grace_sink_epoch_ = 0;
+  if (now_ - heard_at_ > heartbeats(3)) {
+    grace_end_ = base::kNever;
+    grace_sink_epoch_ = 0;
+    wants_snapshot_ = true;  // with which it begins anew: the sink may be back before the next heartbeat
+  }
   if (now_ < grace_end_) return;
   is_grace_over_ = true;
   grace_end_ = base::kNever;
@@ -459,8 +491,17 @@ void Core::give(WorkerEntry& entry, JobId job, bool alone) {
   workers_.refresh(entry);
 }
 
+void Core::commit_given() {
+  CommitDispatches commit;
+  for (const WorkerEntry* entry : given_) {
+    for (const wire::Assigned& item : entry->outbox) commit.items.push_back({item.attempt, entry->id});
+  }
+  effects_->push_back(std::move(commit));
+}
+
 // ASSIGN before JOB, or a crash in between hides the job from the sink: nobody would miss it when worker and ventilator die.
 void Core::send_given() {
+  if (config_.policy.at_most_once && !given_.empty()) commit_given();
   for (WorkerEntry* entry : given_) {
     for (std::size_t at = 0; at < entry->outbox.size(); at += wire::kBatchItems) {
       const auto from = entry->outbox.begin() + static_cast<std::ptrdiff_t>(at);

@@ -18,6 +18,7 @@ namespace ventilator {
 struct CoreConfig {
   std::string feedback_endpoint;
   wire::Policy policy;
+  base::Duration retry_delay{0};  // after the first failure of a job; doubled with each further one, 64 times at most
   base::Duration connect_timeout{3'000'000};
   bool has_grace = true;  // false: the workers of an earlier life died with it, nothing is to be waited for
   std::uint64_t seed = 1;
@@ -58,6 +59,7 @@ class Core {
   void on_event(const wire::Stored& message);
   void on_event(const LaneBroken& event);
   void on_event(const SinkHasEnded& event);
+  void on_event(const DispatchesRecalled& event);
   void on_event(const Stop&);
   void on_event(const Turn&);
 
@@ -65,6 +67,7 @@ class Core {
   wire::Stamp stamp();
   void become_finished(JobId job);
   void release(const Assignment& was);
+  std::optional<base::TimePoint> due_after(const wire::Requeued& ended) const;
   void adopt(const Attempt& attempt, const WorkerId& worker);
   void open_lane(WorkerEntry& entry);
   void become_broken(WorkerEntry& entry);
@@ -80,8 +83,10 @@ class Core {
   void dispatch_alone();
   void give(WorkerEntry& entry, JobId job, bool alone);
   void send_given();
+  void commit_given();
   void note_news(WorkerEntry& entry);
   void send_news(bool beat);
+  base::Duration grace() const;
   base::Duration heartbeats(int n) const { return config_.policy.heartbeat * n; }
 
   CoreConfig config_;

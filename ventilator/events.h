@@ -11,16 +11,19 @@
 
 namespace ventilator {
 
+struct Dispatch { base::Attempt attempt; base::WorkerId worker; };
+
 // ---- events
 
 struct InputAccepted { base::JobId through; };  // every job up to here is durable in jobs.db
 struct InputEnded { bool cut; };                // and there will be no more; that, too, is durable
 struct LaneBroken { base::WorkerId worker; base::Generation generation; };
 struct SinkHasEnded { std::uint64_t failed; bool cut; };  // the sink is gone and has left its mark: the run is complete
+struct DispatchesRecalled { std::vector<Dispatch> items; };  // answers RecallDispatches: the newest of each job that has one
 struct Stop {};  // hand out nothing more
 struct Turn {};  // the loop has handed over what had arrived
 
-using Event = std::variant<InputAccepted, InputEnded, wire::Worker, wire::Done, wire::Requeue, wire::Snapshot, wire::End, wire::Alive, wire::Stored, LaneBroken, SinkHasEnded, Stop, Turn>;
+using Event = std::variant<InputAccepted, InputEnded, wire::Worker, wire::Done, wire::Requeue, wire::Snapshot, wire::End, wire::Alive, wire::Stored, LaneBroken, SinkHasEnded, DispatchesRecalled, Stop, Turn>;
 
 // ---- effects
 
@@ -32,11 +35,13 @@ struct SendJobs { base::WorkerId worker; std::uint64_t session; base::Generation
 struct SendCtrl { wire::Ctrl message; };
 struct SendFree { wire::Free message; };
 struct RaiseHorizon { base::JobId through; };  // commit before any effect behind it
+struct CommitDispatches { std::vector<Dispatch> items; };       // before any effect behind it; each takes the place of the job's earlier one
+struct RecallDispatches { std::vector<base::JobId> jobs; };  // answer with DispatchesRecalled
 struct CommitEnded { std::uint64_t total; std::uint64_t failed; bool cut; };
 struct LookForEnd {};  // the sink is silent: if it is gone and has left its mark, answer with SinkHasEnded
 struct Exit {};
 
-using Effect = std::variant<SendToSink, OpenLane, CloseLane, SendJobs, SendCtrl, SendFree, RaiseHorizon, CommitEnded, LookForEnd, Exit>;
+using Effect = std::variant<SendToSink, OpenLane, CloseLane, SendJobs, SendCtrl, SendFree, RaiseHorizon, CommitDispatches, RecallDispatches, CommitEnded, LookForEnd, Exit>;
 using Effects = std::vector<Effect>;
 
 }  // namespace ventilator

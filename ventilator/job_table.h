@@ -1,6 +1,7 @@
 // Which jobs wait, run or are finished, in the ventilator's view: bits for the many, map entries only for what is out or came back.
-// Each accepted job is at all times exactly one of pending, assigned, finished. Pending jobs are in one of three places:
+// Each accepted job is at all times exactly one of pending, assigned, finished. Pending jobs are in one of four places:
 //   requeued   came back from the sink
+//   delayed    the same, and held back until its time
 //   waiting    at or below the horizon of an earlier ventilator: may still run somewhere, held back until the grace is over
 //   fresh      never dispatched
 #pragma once
@@ -8,9 +9,12 @@
 #include <optional>
 #include <set>
 #include <unordered_map>
+#include <utility>
+#include <vector>
 
 #include "base/ids.h"
 #include "base/job_set.h"
+#include "base/time.h"
 
 namespace ventilator {
 
@@ -48,7 +52,11 @@ class JobTable {
 
   void assign(const Assignment& assignment);                 // REQUIRES: pending
   std::optional<Assignment> finish(JobId job);               // what it was assigned as, if it was. REQUIRES: accepted
-  std::optional<Assignment> requeue(const Attempt& attempt);  // an ended attempt: pending again unless a later one is out
+  // An ended attempt: pending again, not before `due` if that is given, unless a later one is out.
+  std::optional<Assignment> requeue(const Attempt& attempt, std::optional<base::TimePoint> due = {});
+  void hold_back(JobId job, base::TimePoint due);  // not before `due`, if it waits
+  void wake(base::TimePoint now);                  // the delayed jobs whose time has come
+  base::TimePoint next_due() const { return delayed_.empty() ? base::kNever : delayed_.begin()->first; }
   // A lease reported by the sink: the job is out after all, unless a later attempt is known. `was` is what it was assigned as, if it was.
   struct Adopted { bool taken = false; std::optional<Assignment> was; };
   Adopted adopt(const Attempt& attempt, const WorkerId& worker);
@@ -56,10 +64,15 @@ class JobTable {
   template <typename OnFinished>  // called with each job newly finished and its assignment, if it had one
   void finish_bitmap(JobId first, std::string_view bitmap, OnFinished on_finished);
 
+  std::vector<JobId> waiting() const;  // those below the horizon of which nothing is known yet
+
   void check_invariants() const;
 
  private:
   bool is_waiting(JobId job) const { return job >= waiting_from_ && job <= horizon_; }
+  bool is_back(JobId job) const { return requeued_.contains(job) || due_.contains(job); }
+  void become_back(JobId job, std::optional<base::TimePoint> due);
+  void forget_delay(JobId job);
 
   JobId accepted_;
   JobId horizon_;           // jobs up to here may have been dispatched by an earlier ventilator
@@ -68,6 +81,9 @@ class JobTable {
   base::JobSet finished_;
   std::unordered_map<JobId, Assignment> assigned_;
   std::set<JobId> requeued_;
+  std::set<std::pair<base::TimePoint, JobId>> delayed_;  // by due time, so that those who are not due cost nothing
+  std::unordered_map<JobId, base::TimePoint> due_;       // of the same
+  std::unordered_map<JobId, base::TimePoint> held_back_;  // jobs that wait, and are delayed when they no longer do
   std::set<JobId> alone_;  // whatever their state
   std::unordered_map<JobId, Attempt> last_;  // greatest attempt known to have ended, of jobs not finished
 };

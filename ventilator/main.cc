@@ -46,7 +46,8 @@ base::Result<int> run(const ventilator::Options& options, const std::vector<std:
   config.run_directory = directory->path;
   config.origin = (*origin)->encode();
   config.durability = options.durability;
-  config.policy = options.policy;
+  config.policy = options.policy.policy;
+  config.retry_delay = options.policy.delay();
   config.spool_bytes = options.spool_bytes;
   config.stop_fd = signals->fd();
   const cli::Log log("ventilator", cli::LogLevel::Info);

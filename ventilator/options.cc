@@ -18,12 +18,11 @@ std::optional<cli::Leave> parse(const std::vector<std::string>& arguments, Optio
   cli::add_work(app, options.work);
   cli::add_duration(app, "--timeout", options.timeout, "limit of one attempt");
   cli::add_ending(app, options.term_seq, options.kill_leftovers);
-  cli::add_count(app, "--retries", options.policy.retries, 0, 1'000'000, "run a failing job N times in all; 0: until it succeeds")->default_str("1");
-  cli::add_duration(app, "--heartbeat", options.policy.heartbeat, "between signs of life")->default_str("1s");
-  cli::add_duration(app, "--lease", options.policy.lease, "a worker silent for so long has lost its jobs")->default_str("10s");
+  add_policy(app, options.policy);
+  cli::add_duration(app, "--heartbeat", options.policy.policy.heartbeat, "between signs of life")->default_str("1s");
+  cli::add_duration(app, "--lease", options.policy.policy.lease, "a worker silent for so long has lost its jobs")->default_str("10s");
   cli::add_size(app, "--spool", options.spool_bytes, "bytes of jobs read ahead of the workers")->default_str("1G");
-  cli::add_choice(app, "--durability", {"process", "power"}, [&options](std::size_t index) { options.durability = static_cast<io::Durability>(index); },
-                  "power: survives power loss; process: survives kill -9 only, faster")->default_str("power");
+  add_durability(app, options.durability, "power");
   app.add_flag("--insecure", options.insecure, "allow tcp:// endpoints, through which others could run commands as you");
   if (auto leave = cli::parse(app, arguments, &options.words)) return leave;
   if (const std::string* source = cli::find_source(options.words)) {
@@ -31,9 +30,12 @@ std::optional<cli::Leave> parse(const std::vector<std::string>& arguments, Optio
   }
   if (auto leave = cli::check_work(options.work, options.words)) return leave;
   if (options.work.call.value_or("").size() > wire::kMaxName) return cli::Leave{cli::kExitUsage, "--call: the name of a handler has at most 256 bytes\n"};
-  if (options.policy.lease < options.policy.heartbeat * 3) return cli::Leave{cli::kExitUsage, "--lease must be at least three times --heartbeat\n"};
-  if (options.policy.heartbeat < base::Duration(10'000)) return cli::Leave{cli::kExitUsage, "--heartbeat must be at least 10ms\n"};
-  return std::nullopt;
+  const wire::Policy& policy = options.policy.policy;
+  if (policy.lease < policy.heartbeat * 3) return cli::Leave{cli::kExitUsage, "--lease must be at least three times --heartbeat\n"};
+  if (policy.no_overlap && policy.lease < policy.heartbeat * 5)
+    return cli::Leave{cli::kExitUsage, "with --no-overlap --lease must be at least five times --heartbeat\n"};
+  if (policy.heartbeat < base::Duration(10'000)) return cli::Leave{cli::kExitUsage, "--heartbeat must be at least 10ms\n"};
+  return check_policy(options.policy);
 }
 
 }  // namespace ventilator

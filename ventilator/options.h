@@ -7,7 +7,7 @@
 
 #include "cli/options.h"
 #include "io/database.h"
-#include "wire/messages.h"
+#include "ventilator/options_policy.h"
 
 namespace ventilator {
 
@@ -15,7 +15,7 @@ struct Options {
   std::string sink, listen, run_directory, input_file;
   cli::Work work;
   std::vector<std::string> words;  // of the command template
-  wire::Policy policy;
+  PolicyOptions policy;
   base::Duration timeout{0};
   base::TermSeq term_seq;
   bool kill_leftovers = false;

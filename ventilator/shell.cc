@@ -43,6 +43,7 @@ base::Result<std::optional<int>> Shell::open(int interrupt_fd) {
   if (template_) {
     if (auto fits = spool_->describe_run(template_->text(), source_ ? source_->text() : "", config_.origin); !fits) return fits.error();
   }
+  if (auto fits = spool_->keep_dispatches(config_.policy.at_most_once); !fits) return fits.error();
   if (auto fits = match_input(interrupt_fd); !fits) return fits.error();
   if (spool_->summary().ended) {
     // Over, unless a sink is there that waits for a word from us: then the workers may wait for one too.
@@ -116,6 +117,7 @@ base::Result<std::optional<int>> Shell::run() {
   CoreConfig core;
   core.feedback_endpoint = *reachable;
   core.policy = config_.policy;
+  core.retry_delay = config_.retry_delay;
   core.has_grace = !config_.is_embedded;
   core.seed = io::random_seed();
   core_.emplace(core, Recovered{summary.epoch, summary.horizon, summary.accepted, summary.end_of_input && !summary.cut, false, exit_status_.has_value()});
@@ -261,11 +263,12 @@ void Shell::insist(const std::function<base::Status()>& action) {
 
 void Shell::carry_out(const SendToSink& effect) {
   const auto* assign = std::get_if<wire::Assign>(&effect.message);
-  const auto is_alone = [](const wire::Assigned& item) { return item.alone; };
-  if (assign != nullptr && std::any_of(assign->items.begin(), assign->items.end(), is_alone)) {
-    wire::Assign with_text = *assign;  // a loss while alone may be what the log says of the job: the sink needs the words
+  // A loss while alone, or at most once, may be what the log says of the job: the sink needs the words.
+  const auto may_be_last = [this](const wire::Assigned& item) { return item.alone || config_.policy.at_most_once; };
+  if (assign != nullptr && std::any_of(assign->items.begin(), assign->items.end(), may_be_last)) {
+    wire::Assign with_text = *assign;
     for (wire::Assigned& item : with_text.items) {
-      if (!item.alone) continue;
+      if (!may_be_last(item)) continue;
       if (auto text = spool_->spec_text(item.attempt.job)) item.command = std::move(*text);
     }
     wire::encode(spool_->summary().run, with_text, frame_);
@@ -332,6 +335,16 @@ void Shell::carry_out(const SendJobs& effect) {
 
 void Shell::carry_out(const RaiseHorizon& effect) {
   insist([&] { return spool_->raise_horizon(effect.through); });
+}
+
+void Shell::carry_out(const CommitDispatches& effect) {
+  insist([&] { return spool_->commit_dispatches(effect.items); });
+}
+
+void Shell::carry_out(const RecallDispatches& effect) {
+  auto found = spool_->dispatches(effect.jobs);
+  if (!found) failure_ = found.error();
+  else feed(DispatchesRecalled{std::move(*found)});
 }
 
 void Shell::carry_out(const CommitEnded& effect) {

@@ -28,6 +28,7 @@ struct ShellConfig {
   std::string origin;         // Origin::encode(), kept by a new run
   io::Durability durability = io::Durability::Power;
   wire::Policy policy;
+  base::Duration retry_delay{0};
   std::uint64_t spool_bytes = 1ull << 30;  // read ahead of dispatch
   bool is_embedded = false;   // the workers live and die with this process
   int stop_fd = -1;           // readable: hand out nothing more, and leave
@@ -62,6 +63,8 @@ class Shell {
   void carry_out(const SendCtrl& effect);
   void carry_out(const SendFree& effect);
   void carry_out(const RaiseHorizon& effect);
+  void carry_out(const CommitDispatches& effect);
+  void carry_out(const RecallDispatches& effect);
   void carry_out(const CommitEnded& effect);
   void carry_out(const LookForEnd& effect);
   void carry_out(const Exit& effect);

@@ -95,6 +95,8 @@ base::Result<Spool::Summary> read_summary(io::Database& database, const std::str
       summary.cut = meta->integer(1) == kCut;
     } else if (key == "cut_reason") {
       summary.cut_reason = meta->text(1);
+    } else if (key == "keeps_dispatches") {
+      summary.keeps_dispatches = meta->integer(1) != 0;
     } else if (key == "ended") {
       summary.ended = static_cast<int>(meta->integer(1));
     }
@@ -246,6 +248,55 @@ Status Spool::raise_horizon(JobId job) {
   auto status = put("horizon", static_cast<std::int64_t>(job));
   if (status) summary_.horizon = job;
   return status;
+}
+
+Status Spool::keep_dispatches(bool keeps) {
+  if (summary_.horizon > 0 && keeps != summary_.keeps_dispatches) {
+    return Error{Error::Kind::Conflict, std::string("this run was begun ") + (keeps ? "without" : "with") + " --at-most-once: go on with it in the same way"};
+  }
+  if (keeps != summary_.keeps_dispatches) {
+    if (auto done = put("keeps_dispatches", keeps); !done) return done;
+    summary_.keeps_dispatches = keeps;
+  }
+  if (!keeps) return base::ok();
+  auto made = database_.execute(
+      "CREATE TABLE IF NOT EXISTS dispatched(job INTEGER PRIMARY KEY, epoch INTEGER NOT NULL, n INTEGER NOT NULL, worker BLOB NOT NULL)");
+  if (!made) return made;
+  auto dispatch = database_.prepare("INSERT OR REPLACE INTO dispatched(job, epoch, n, worker) VALUES(?1, ?2, ?3, ?4)");
+  auto recall = database_.prepare("SELECT epoch, n, worker FROM dispatched WHERE job = ?1");
+  if (!dispatch) return dispatch.error();
+  if (!recall) return recall.error();
+  dispatch_ = std::move(*dispatch);
+  recall_ = std::move(*recall);
+  return base::ok();
+}
+
+Status Spool::commit_dispatches(std::span<const Dispatch> dispatches) {
+  return transaction([&]() -> Status {
+    for (const auto& [attempt, worker] : dispatches) {
+      const std::string_view bytes(reinterpret_cast<const char*>(worker.bytes.data()), worker.bytes.size());
+      dispatch_.bind(1, static_cast<std::int64_t>(attempt.job)).bind(2, static_cast<std::int64_t>(attempt.epoch)).bind(3, static_cast<std::int64_t>(attempt.n));
+      if (auto done = dispatch_.bind_blob(4, bytes).run(); !done) return done;
+    }
+    return base::ok();
+  });
+}
+
+base::Result<std::vector<Dispatch>> Spool::dispatches(std::span<const JobId> jobs) {
+  std::vector<Dispatch> found;
+  for (const JobId job : jobs) {
+    auto row = recall_.bind(1, static_cast<std::int64_t>(job)).step();
+    if (!row) return row.error();
+    if (*row) {
+      Dispatch dispatch{{job, static_cast<std::uint64_t>(recall_.integer(0)), static_cast<std::uint64_t>(recall_.integer(1))}, {}};
+      const std::string_view id = recall_.text(2);
+      if (id.size() != dispatch.worker.bytes.size()) return Error{Error::Kind::Corrupt, "jobs.db is damaged: the dispatch of job " + std::to_string(job)};
+      std::memcpy(dispatch.worker.bytes.data(), id.data(), id.size());
+      found.push_back(dispatch);
+    }
+    recall_.reset();
+  }
+  return found;
 }
 
 Status Spool::commit_end_of_input(bool cut, const std::string& reason) {

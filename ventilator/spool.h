@@ -13,10 +13,13 @@
 //     end_of_input  integer: 0, 1 the input was read to its end, 2 it was cut; more may follow when it is offered again
 //     cut_reason    text, when end_of_input is 2
 //     ended         integer: the exit status of the run, once it is complete
+//     keeps_dispatches  integer, 1: the run is one at most once, and has the table `dispatched`
 //   jobs(job INTEGER PRIMARY KEY, spec BLOB NOT NULL, hash INTEGER NOT NULL)
 //     job   from 1, without gaps: the greatest is the number of accepted jobs
 //     spec  wire::encode_spec()
 //     hash  content_hash(spec), its 64 bits as SQLite's signed integer
+//   dispatched(job INTEGER PRIMARY KEY, epoch INTEGER NOT NULL, n INTEGER NOT NULL, worker BLOB NOT NULL), only where meta says so
+//     the newest attempt of each job that has gone out, and the worker it went to
 #pragma once
 
 #include <cstddef>
@@ -31,6 +34,7 @@
 #include "base/ids.h"
 #include "base/result.h"
 #include "io/database.h"
+#include "ventilator/events.h"
 
 namespace ventilator {
 
@@ -54,6 +58,7 @@ class Spool {
     std::optional<std::string> template_text;  // none: describe_run() was not reached
     std::string input_text;
     std::string origin;
+    bool keeps_dispatches = false;
   };
 
   // Opens DIR/jobs.db, or creates it with a fresh run id. Either way summary().epoch is a new one and durable. `cache_bytes` bounds the specs held in memory.
@@ -75,6 +80,11 @@ class Spool {
   base::Status append(std::span<const std::string> specs);
   // No job above `job` is dispatched before the next call. Does nothing if the horizon is there already.
   base::Status raise_horizon(base::JobId job);
+  // Whether this run notes each dispatch. Conflict: dispatches of it have been made otherwise.
+  base::Status keep_dispatches(bool keeps);
+  // REQUIRES of both: keep_dispatches(true).
+  base::Status commit_dispatches(std::span<const Dispatch> dispatches);
+  base::Result<std::vector<Dispatch>> dispatches(std::span<const base::JobId> jobs);  // of those that have one
   base::Status commit_end_of_input(bool cut, const std::string& reason);
   base::Status commit_ended(int exit_status);
 
@@ -116,7 +126,7 @@ class Spool {
   base::Status read_ahead(base::JobId job);
 
   io::Database database_;  // before the statements, which must be gone when it closes
-  io::Statement put_, insert_, select_;
+  io::Statement put_, insert_, select_, dispatch_, recall_;
   Summary summary_;
 
   std::size_t cache_bytes_;

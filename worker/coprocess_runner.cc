@@ -96,6 +96,11 @@ void CoprocessRunner::start(const base::Attempt& attempt, std::uint32_t number, 
   keeper_watch_.renew(epoll_.get(), keeper_, kKeeperEvent);
 }
 
+void CoprocessRunner::run_until(base::TimePoint at) {
+  keeper_.run_until(at);
+  keeper_watch_.renew(epoll_.get(), keeper_, kKeeperEvent);
+}
+
 void CoprocessRunner::kill(const base::Attempt& attempt) {
   for (Slot& slot : slots_) {
     if (slot.has_record && slot.record.attempt == attempt) return end_with(slot, Outcome::Cancelled, {}), keeper_watch_.renew(epoll_.get(), keeper_, kKeeperEvent);

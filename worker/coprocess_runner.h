@@ -40,6 +40,7 @@ class CoprocessRunner {
   void start(const base::Attempt& attempt, std::uint32_t slot, base::Record&& record, base::Duration limit);
   // The attempt's result is Cancelled; the child it was given to is ended. Unknown attempts are ignored.
   void kill(const base::Attempt& attempt);
+  void run_until(base::TimePoint at);  // as KeeperRunner has it
   int fd() const { return epoll_.get(); }  // readable when there is something to collect
   // Adds what is finished to `results`, and to `remarks` what the user should hear and no job can tell. While short records wait for their turn it goes on giving
   // them for a few milliseconds.

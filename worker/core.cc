@@ -31,6 +31,7 @@ Core::Core(const CoreConfig& config)
 
 void Core::on(Event&& event, base::TimePoint now, Effects& effects) {
   now_ = clock_.advance(now);
+  clock_now_ = now;
   effects_ = &effects;
   if (!has_started_) {
     has_started_ = true;
@@ -38,6 +39,7 @@ void Core::on(Event&& event, base::TimePoint now, Effects& effects) {
     open_session();
   }
   if (has_exited_) return;
+  if (now >= permits_.soonest()) end_overdue();  // first: an echo that was read too late renews nothing
   std::visit([this](auto&& e) { on_event(std::move(e)); }, std::move(event));
 }
 
@@ -47,7 +49,7 @@ base::TimePoint Core::next_deadline() const {
   if (!queue_.empty() && free_slots_ == 0) {
     at = std::min(at, std::max(queue_.front().since, now_ - shortest_busy()) + window_.patience() + base::Duration(1));
   }
-  return clock_.real(at);
+  return std::min(clock_.real(at), permits_.soonest());
 }
 
 bool Core::holds(const Attempt& attempt) const {
@@ -91,6 +93,7 @@ void Core::send_state() {
   announced_limit_ = limit_;
   state_due_ = false;
   next_heartbeat_ = now_ + heartbeat_;
+  permits_.note_sent(state_seq_, clock_now_, lease_);
   effects_->push_back(SendState{std::move(state)});
 }
 
@@ -129,6 +132,7 @@ void Core::on_event(wire::Job&& message) {
     received_ = number;
     wire::JobItem& item = message.items[i];
     if (running_.contains(item.attempt) || unconfirmed_.contains(item.attempt)) continue;
+    if (no_overlap_) permits_.add(item.attempt, lease_);
     window_.note_size(item.spec.size());
     queue_.push_back({item.attempt, std::move(item.spec), now_});
   }
@@ -136,7 +140,7 @@ void Core::on_event(wire::Job&& message) {
 }
 
 void Core::start_jobs() {
-  if (is_stopped_ || is_complete_ || is_full()) return;
+  if (is_stopped_ || is_complete_ || is_full() || !overdue_.empty()) return;
   for (std::uint32_t number = 1; number <= config_.slots && free_slots_ > 0 && !queue_.empty(); ++number) {
     Slot& slot = slots_[number];
     if (slot.running != 0 || slot.is_lost) continue;
@@ -146,6 +150,7 @@ void Core::start_jobs() {
       Queued& next = queue_.front();
       if (!running_.emplace(next.attempt, number).second) continue;  // sent twice
       ++slot.running;
+      if (no_overlap_) tell_until(std::min(told_until_, permits_.until(next.attempt)));
       effects_->push_back(Start{next.attempt, number, std::move(next.spec)});
     }
     slot.batch = slot.running;
@@ -157,8 +162,10 @@ void Core::on_event(Ended&& event) {
   const auto it = running_.find(event.result.attempt);
   if (it == running_.end()) return void(++ignored_);
   Slot& slot = slots_[it->second];
-  event.result.slot = it->second;
+  event.result.slot = event.result.outcome == Outcome::Returned ? 0 : it->second;  // what is returned was never started
   running_.erase(it);
+  permits_.erase(event.result.attempt);
+  if (overdue_.erase(event.result.attempt) > 0) note_overdue(event.result);
   --slot.running;
   if (event.slot_is_lost && !slot.is_lost) {
     slot.is_lost = true;
@@ -169,6 +176,7 @@ void Core::on_event(Ended&& event) {
     window_.note_slot(now_ - slot.since, slot.batch);
   }
   if (is_complete_) return;
+  if (event.slot_is_lost && no_overlap_) return exit(Exit::Why::SlotLost);  // it still runs: with this process it ends
   if (is_stopped_ && event.result.outcome == Outcome::Lost) event.result.outcome = Outcome::Cancelled;
   hold_outputs(event.result);
   hold_result(std::move(event.result));
@@ -227,6 +235,7 @@ void Core::return_queued(std::size_t keep, const char* reason) {
     wire::Result result;
     result.attempt = queue_.back().attempt;
     result.outcome = Outcome::Returned;
+    permits_.erase(result.attempt);
     result.reason = reason;
     queue_.pop_back();
     hold_result(std::move(result));
@@ -256,6 +265,51 @@ void Core::raise_limit() {
   }
 }
 
+// ---- attempts that must not overlap
+
+void Core::forbid_overlap() {
+  no_overlap_ = true;
+  for (const Queued& queued : queue_) permits_.add(queued.attempt, lease_);
+  for (const auto& [attempt, slot] : running_) permits_.add(attempt, lease_);
+}
+
+// The sink may soon give them up, and others may then begin them.
+void Core::end_overdue() {
+  for (const Attempt& attempt : permits_.take_overdue(clock_now_)) {
+    if (running_.contains(attempt)) {
+      overdue_.insert(attempt);
+      effects_->push_back(Kill{attempt});
+      continue;
+    }
+    const auto queued = std::find_if(queue_.begin(), queue_.end(), [&](const Queued& q) { return q.attempt == attempt; });
+    if (queued == queue_.end()) continue;
+    std::swap(*queued, queue_.back());
+    return_queued(queue_.size() - 1, "its lease was over before it could start");
+  }
+}
+
+// What the keeper ended when its time was up may look like a failure of its own.
+void Core::note_overdue(wire::Result& result) {
+  constexpr int kKilled = 9;
+  if (result.outcome == Outcome::Failed && result.signal == kKilled) result.outcome = Outcome::Cancelled;
+  if (result.outcome == Outcome::Cancelled) result.reason = "ended with its lease: nothing had been heard of the sink";
+}
+
+// For what runs already; what is started next tells its own. While some are being ended the keeper is to go on ending what runs.
+void Core::renew_until() {
+  if (!no_overlap_ || !overdue_.empty()) return;
+  base::TimePoint until = base::kNever;
+  for (const auto& [attempt, slot] : running_) until = std::min(until, permits_.until(attempt));
+  if (running_.empty() && !queue_.empty()) told_until_ = base::kNever;
+  else tell_until(until);
+}
+
+void Core::tell_until(base::TimePoint at) {
+  if (at == told_until_) return;
+  told_until_ = at;
+  effects_->push_back(RunUntil{at});
+}
+
 // ---- confirms and the end
 
 void Core::on_event(wire::Ctrl&& message) {
@@ -263,6 +317,7 @@ void Core::on_event(wire::Ctrl&& message) {
   heartbeat_ = std::max(message.heartbeat, base::Duration(1000));
   lease_ = std::max(message.lease, heartbeat_);
   clock_.set_step(heartbeat_);
+  if (message.no_overlap && !no_overlap_) forbid_overlap();
   for (const Attempt& attempt : message.confirms) {
     const auto it = unconfirmed_.find(attempt);
     if (it == unconfirmed_.end()) continue;
@@ -273,6 +328,7 @@ void Core::on_event(wire::Ctrl&& message) {
   if (message.state_seq <= state_seq_ && message.state_seq > echoed_) {
     echoed_ = message.state_seq;
     echoed_at_ = now_;
+    permits_.note_echo(echoed_, lease_);
     session_wait_ = base::Backoff(std::max(heartbeats(3), config_.connect_timeout + heartbeat_), lease_);
     for (auto& [attempt, unconfirmed] : unconfirmed_) {
       if (unconfirmed.next_state == 0 || unconfirmed.next_state > echoed_) continue;
@@ -291,16 +347,18 @@ void Core::on_event(wire::Ctrl&& message) {
   }
 }
 
-void Core::on_event(Stop&&) {
+void Core::on_event(Stop&&) { stop("the worker is stopping"); }
+
+void Core::stop(const char* reason) {
   if (is_stopped_) return;
   is_stopped_ = true;
   stopped_at_ = now_;
-  return_queued(0, "the worker is stopping");
+  return_queued(0, reason);
   for (const auto& [attempt, slot] : running_) effects_->push_back(Kill{attempt});
 }
 
 void Core::exit(Exit::Why why) {
-  if (is_open_) effects_->push_back(SendBye{{config_.id, session_}});
+  if (is_open_ && why != Exit::Why::SlotLost) effects_->push_back(SendBye{{config_.id, session_}});
   effects_->push_back(Exit{why});
   has_exited_ = true;
 }
@@ -312,8 +370,13 @@ bool Core::tend_exit() {
   }
   if (is_stopped_) {
     if (!running_.empty()) stopped_at_ = now_;
-    else if (unconfirmed_.empty() || now_ - stopped_at_ > std::min(lease_, kConfirmPatience)) exit(Exit::Why::Stopped);
+    else if (unconfirmed_.empty() || now_ - stopped_at_ > std::min(lease_, kConfirmPatience)) exit(is_head_lost_ ? Exit::Why::HeadNotFound : Exit::Why::Stopped);
     return has_exited_;
+  }
+  if (config_.stops_without_head && !holds_nothing() && now_ - echoed_at_ > config_.head_timeout) {
+    is_head_lost_ = true;
+    stop("the worker has lost its head");
+    return false;
   }
   // A head that is away costs nothing while there is work; with results that nobody takes, or with nothing at all, the patience is limited.
   if (!running_.empty() || !queue_.empty()) {
@@ -336,6 +399,7 @@ void Core::on_event(Turn&&) {
     session_wait_.grow(random_);
     open_session();
   }
+  renew_until();
   start_jobs();
   if (free_slots_ == 0 && !queue_.empty() && now_ - queue_.front().since > window_.patience() && shortest_busy() > window_.patience()) {
     return_queued(0, "all slots stayed busy");

@@ -7,6 +7,7 @@
 #include <memory_resource>
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -16,6 +17,7 @@
 #include "base/time.h"
 #include "worker/events.h"
 #include "worker/output_store.h"
+#include "worker/permits.h"
 #include "worker/window.h"
 
 namespace worker {
@@ -30,6 +32,7 @@ struct CoreConfig {
   base::Duration connect_timeout{3'000'000};
   base::Duration head_timeout{60'000'000};
   base::Duration hold_timeout{3'600'000'000};
+  bool stops_without_head = false;  // head_timeout counts also while jobs run, and ends them
   std::uint64_t seed = 1;
 };
 
@@ -97,6 +100,12 @@ class Core {
   bool is_full() const;
   void return_queued(std::size_t keep, const char* reason);
   void start_jobs();
+  void forbid_overlap();
+  void end_overdue();
+  static void note_overdue(wire::Result& result);
+  void renew_until();
+  void tell_until(base::TimePoint at);
+  void stop(const char* reason);
   void raise_limit();
   base::Duration shortest_busy() const;
   bool tend_exit();  // true: gone
@@ -108,6 +117,7 @@ class Core {
   base::Random random_;
   base::AliveClock clock_;
   base::TimePoint now_{};  // alive time
+  base::TimePoint clock_now_{};  // monotonic time, in which this process may have been stopped
   bool has_started_ = false;
   Effects* effects_ = nullptr;
 
@@ -138,6 +148,11 @@ class Core {
   std::vector<OutputStore::Part> parts_;
   Window window_;
 
+  bool no_overlap_ = false;
+  Permits permits_;  // while no_overlap_
+  base::TimePoint told_until_ = base::kNever;
+  std::unordered_set<base::Attempt, base::HashAttempt> overdue_;  // being ended because of that
+
   std::uint64_t echoed_ = 0;  // newest state_seq the sink has read
   base::TimePoint echoed_at_{};
   base::TimePoint session_at_{};
@@ -148,6 +163,7 @@ class Core {
 
   bool is_complete_ = false;
   bool is_stopped_ = false;
+  bool is_head_lost_ = false;  // why it is stopped
   base::TimePoint stopped_at_{};  // and nothing has run since
   bool has_exited_ = false;
   std::uint64_t ignored_ = 0;

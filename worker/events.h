@@ -34,9 +34,10 @@ struct Grant { base::Attempt attempt; wire::OutputStream stream; std::uint64_t l
 struct SendBye { wire::Bye message; };
 struct Start { base::Attempt attempt; std::uint32_t slot; std::string spec; };
 struct Kill { base::Attempt attempt; };
-struct Exit { enum class Why { RunComplete, Stopped, HeadNotFound } why; };
+struct RunUntil { base::TimePoint at; };  // whatever becomes of this process: what runs, or is started behind this, ends then. kNever: no such time
+struct Exit { enum class Why { RunComplete, Stopped, HeadNotFound, SlotLost } why; };
 
-using Effect = std::variant<OpenSession, SendState, SendResults, SendOutput, Grant, SendBye, Start, Kill, Exit>;
+using Effect = std::variant<OpenSession, SendState, SendResults, SendOutput, Grant, SendBye, Start, Kill, RunUntil, Exit>;
 using Effects = std::vector<Effect>;
 
 }  // namespace worker

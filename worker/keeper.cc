@@ -73,6 +73,7 @@ int Keeper::run() {
   while (!is_peer_gone_ || !jobs_.empty()) {
     take_events(monotonic_now());
     on_deadlines(monotonic_now());
+    enforce_run_until(monotonic_now());
     if (endings_ > 0) step_endings(monotonic_now());
     if (is_peer_gone_) continue;
     if (!channel_.flush()) on_peer_gone();
@@ -91,7 +92,7 @@ void Keeper::update_socket_interest() {
 }
 
 int Keeper::poll_timeout(base::TimePoint now) const {
-  base::TimePoint first = base::kNever;
+  base::TimePoint first = jobs_.empty() || is_time_up_ ? base::kNever : run_until_;
   for (const auto& [seat, job] : jobs_) first = std::min(first, job->ending ? job->ending->killer.next_step() : job->deadline);
   if (first == base::kNever) return -1;
   if (first <= now) return 0;
@@ -138,6 +139,8 @@ bool Keeper::on_message(ToKeeper message) {
   if (auto* start = std::get_if<KeeperStart>(&message)) {
     if (jobs_.contains(start->seat)) return false;
     on_start(std::move(*start));
+  } else if (const auto* until = std::get_if<KeeperRunUntil>(&message)) {
+    on_run_until(until->at);
   } else if (const auto* grant = std::get_if<KeeperGrant>(&message)) {
     on_grant(*grant);
   } else {
@@ -158,6 +161,7 @@ void Keeper::on_start(KeeperStart start) {
 
 // May end the job and with it `job`.
 void Keeper::launch(Job& job) {
+  if (monotonic_now() >= run_until_) return report_unstarted(job, base::Outcome::Cancelled, -1, "its time was up before it could be started");
   job.started_at = wall_now();
   job.started = monotonic_now();
   job.deadline = base::kNever;
@@ -331,6 +335,7 @@ wire::Result Keeper::result_of_ending(const Job& job) const {
   const int last_signal = job.ending->killer.last_signal();
   wire::Result result;
   result.outcome = *job.ending->outcome;
+  result.reason = job.ending->reason;
   result.exit_code = -1;
   result.signal = job.is_reaped && WIFSIGNALED(job.status) ? WTERMSIG(job.status) : last_signal != 0 ? last_signal : SIGTERM;
   return result;

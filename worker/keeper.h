@@ -41,6 +41,7 @@ class Keeper {
   struct Ending {
     std::optional<base::Outcome> outcome;  // none: the leader's own
     TreeKiller killer;
+    std::string reason = {};               // besides its outcome
   };
   // One attempt, from its request to its report.
   struct Job {
@@ -63,6 +64,8 @@ class Keeper {
   void on_start(KeeperStart start);
   void on_kill(const base::Attempt& attempt);
   void on_grant(const KeeperGrant& grant);
+  void on_run_until(base::TimePoint at);
+  void enforce_run_until(base::TimePoint now);
   void on_peer_gone();
   void on_readable(Job& job, std::size_t stream);
   void on_children();
@@ -101,6 +104,8 @@ class Keeper {
   std::unordered_map<pid_t, std::uint32_t> seats_;                // of leaders not reaped
   std::uint32_t last_serial_ = 0;
   std::size_t endings_ = 0;
+  base::TimePoint run_until_ = base::kNever;
+  bool is_time_up_ = false;  // run_until_ has come, and was seen to
   std::unique_ptr<char[]> scratch_;
 };
 

@@ -48,6 +48,13 @@ void KeeperPool::grant(const base::Attempt& attempt, wire::OutputStream stream, 
   watch(*member);
 }
 
+void KeeperPool::run_until(base::TimePoint at) {
+  for (Member& member : members_) {
+    member.runner->run_until(at);
+    watch(member);
+  }
+}
+
 void KeeperPool::collect(std::vector<OutputRead>& outputs, std::vector<wire::Result>& results) {
   const std::size_t before = results.size();
   for (Member& member : members_) {

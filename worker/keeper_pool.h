@@ -22,6 +22,7 @@ class KeeperPool {
   void kill(const base::Attempt& attempt);
   int fd() const { return epoll_.get(); }  // to be read from
   void grant(const base::Attempt& attempt, wire::OutputStream stream, std::uint64_t length);
+  void run_until(base::TimePoint at);
   void collect(std::vector<OutputRead>& outputs, std::vector<wire::Result>& results);
 
  private:

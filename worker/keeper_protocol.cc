@@ -13,7 +13,7 @@ namespace worker {
 namespace {
 
 constexpr std::size_t kReadChunk = 64u << 10;
-enum Kind : std::uint8_t { kHello = 1, kStart = 2, kKill = 3, kEnded = 4, kGrant = 5, kOutput = 6, kLaunched = 7 };
+enum Kind : std::uint8_t { kHello = 1, kStart = 2, kKill = 3, kEnded = 4, kGrant = 5, kOutput = 6, kLaunched = 7, kRunUntil = 8 };
 
 // Writes one frame: the length is filled in when it is complete.
 class Writer {
@@ -160,6 +160,11 @@ void append_frame(std::string& out, const KeeperGrant& grant) {
   w.number(grant.length);
 }
 
+void append_frame(std::string& out, const KeeperRunUntil& until) {
+  Writer w(out, kRunUntil);
+  w.duration(until.at.time_since_epoch());
+}
+
 std::optional<ToKeeper> parse_to_keeper(std::string_view frame) {
   if (frame.empty()) return std::nullopt;
   Reader r(frame.substr(1));
@@ -202,6 +207,12 @@ std::optional<ToKeeper> parse_to_keeper(std::string_view frame) {
       r.attempt(grant.attempt);
       if (!r.stream(grant.stream)) return std::nullopt;
       r.number(grant.length);
+      break;
+    }
+    case kRunUntil: {
+      base::Duration at{0};
+      r.duration(at);
+      message.emplace<KeeperRunUntil>().at = base::TimePoint{} + at;
       break;
     }
     default: return std::nullopt;

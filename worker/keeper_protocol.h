@@ -66,7 +66,11 @@ struct KeeperGrant {  // the stream may be read up to `length`
   std::uint64_t length = 0;
 };
 
-using ToKeeper = std::variant<KeeperHello, KeeperStart, KeeperKill, KeeperGrant>;
+struct KeeperRunUntil {  // then everything that runs is ended, at once, and nothing more started before the next of these. kNever: no such time
+  base::TimePoint at = base::kNever;  // monotonic
+};
+
+using ToKeeper = std::variant<KeeperHello, KeeperStart, KeeperKill, KeeperGrant, KeeperRunUntil>;
 
 // Each appends one frame.
 void append_frame(std::string& out, const KeeperHello& hello);
@@ -74,6 +78,7 @@ void append_frame(std::string& out, std::uint32_t seat, std::uint32_t slot, cons
                   const StreamPaths& streams = {});
 void append_frame(std::string& out, const KeeperKill& kill);
 void append_frame(std::string& out, const KeeperGrant& grant);
+void append_frame(std::string& out, const KeeperRunUntil& until);
 // Nothing: malformed.
 std::optional<ToKeeper> parse_to_keeper(std::string_view frame);
 

@@ -126,6 +126,13 @@ void KeeperRunner::kill(const base::Attempt& attempt) {
   channel_->flush();
 }
 
+void KeeperRunner::run_until(base::TimePoint at) {
+  run_until_ = at;
+  if (!channel_) return;
+  append_frame(channel_->out(), KeeperRunUntil{at});
+  channel_->flush();
+}
+
 void KeeperRunner::grant(const base::Attempt& attempt, wire::OutputStream stream, std::uint64_t length) {
   if (!channel_) return;
   append_frame(channel_->out(), KeeperGrant{attempt, stream, length});
@@ -170,6 +177,7 @@ bool KeeperRunner::has_keeper(std::string& why_not) {
   hello.output_window = config_.output_window;
   hello.oom_counter = config_.oom_counter;
   append_frame(channel_->out(), hello);
+  if (run_until_ != base::kNever) append_frame(channel_->out(), KeeperRunUntil{run_until_});
   return true;
 }
 

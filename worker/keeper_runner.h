@@ -54,6 +54,8 @@ class KeeperRunner {
   void start_with_streams(const base::Attempt& attempt, std::uint32_t slot, const base::Command& command, const StreamPaths& streams);
   // Ends the whole process tree of a running attempt as its command says (term_seq); its result has outcome Cancelled. Unknown attempts are ignored.
   void kill(const base::Attempt& attempt);
+  // What runs, and what is started behind this, is ended at `at` even if this process is stopped then. kNever: no such time.
+  void run_until(base::TimePoint at);
   // A descriptor to poll for `events()` (poll(2) bits), or -1 while there is nothing to wait for; both may change after every call here.
   int fd() const;
   short events() const;
@@ -108,6 +110,7 @@ class KeeperRunner {
   pid_t keeper_pid_ = 0;
   std::unique_ptr<SharedSeats> seats_;
   std::unique_ptr<FrameChannel> channel_;                // none: no keeper, or it is gone and `is_sweeping_`
+  base::TimePoint run_until_ = base::kNever;
   bool is_sweeping_ = false;
   std::unordered_map<std::uint32_t, Running> running_;   // by seat
   std::vector<std::uint32_t> free_seats_;

@@ -14,6 +14,9 @@ std::optional<cli::Leave> parse(const std::vector<std::string>& arguments, Optio
   app.add_option("--listen", options.listen, "where to listen for jobs; default: a free port or path like the sink's")->type_name("ENDPOINT");
   cli::add_count(app, "-j,--jobs", options.slots, 1, wire::kMaxWindow, "run N jobs at a time; default: one for each CPU that this process may use");
   cli::add_duration(app, "--head-timeout", options.head_timeout, "leave when nothing has been heard of the run for so long and nothing is held")->default_str("60s");
+  cli::add_choice(app, "--on-head-lost", {"run", "stop"}, [&options](std::size_t index) { options.stops_without_head = index == 1; },
+                  "run: running jobs are finished whatever is heard; stop: with nothing heard for --head-timeout they are ended, and the worker leaves")
+      ->default_str("run");
   cli::add_duration(app, "--hold-timeout", options.hold_timeout, "hold results that nobody takes for so long")->default_str("1h");
   app.add_flag("--insecure", options.insecure, "allow tcp:// endpoints, through which others could run commands as you");
   return cli::parse(app, arguments, nullptr);

@@ -15,6 +15,7 @@ struct Options {
   std::uint32_t slots = 0;  // 0: as many as the surroundings allow
   base::Duration head_timeout{60'000'000};
   base::Duration hold_timeout{3'600'000'000};
+  bool stops_without_head = false;
   bool insecure = false;
 };
 

@@ -18,6 +18,9 @@ base::Result<int> status_of(const base::Result<Exit::Why>& why, io::Signals& sig
   switch (*why) {
     case Exit::Why::RunComplete: return cli::kExitOk;
     case Exit::Why::Stopped: return cli::exit_status_of_signal(signals.next().value_or(SIGTERM));
+    case Exit::Why::SlotLost:
+      log.error("a call that had to be ended would not: this worker ends with it, for attempts must not overlap");
+      return cli::kExitOther;
     case Exit::Why::HeadNotFound: break;
   }
   log.error("nothing was heard of the sink at " + options.sink + " and its ventilator in time; leaving");
@@ -39,6 +42,7 @@ base::Result<int> run(const Options& options, const HandlerRegistry& handlers) {
   config.slots = options.slots > 0 ? options.slots : cli::default_slots();
   config.head_timeout = options.head_timeout;
   config.hold_timeout = options.hold_timeout;
+  config.stops_without_head = options.stops_without_head;
   config.stop_fd = signals->fd();
   auto context = io::Context::create(1, 1023);
   if (!context) return context.error();

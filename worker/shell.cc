@@ -61,6 +61,7 @@ base::Result<Exit::Why> Shell::run() {
   core.output_window = output_window(config_.slots);
   core.head_timeout = config_.head_timeout;
   core.hold_timeout = config_.hold_timeout;
+  core.stops_without_head = config_.stops_without_head;
   core.seed = io::random_seed();
   core_.emplace(core);
   if (config_.stop_fd >= 0) reactor_.watch(config_.stop_fd, POLLIN, kStop);
@@ -254,6 +255,7 @@ void Shell::start_record(const Start& effect, base::Record&& record, base::Durat
     if (!made) return fail_unstarted(effect, made.error().message);
     coprocesses_ = std::move(*made);
     reactor_.watch(coprocesses_->fd(), POLLIN, kCoprocesses);
+    coprocesses_->run_until(run_until_);
   }
   coprocesses_->start(effect.attempt, effect.slot, std::move(record), limit);
 }
@@ -276,6 +278,12 @@ void Shell::carry_out(Kill& effect) {
   commands_->kill(effect.attempt);
   calls_->kill(effect.attempt);
   if (coprocesses_) coprocesses_->kill(effect.attempt);
+}
+
+void Shell::carry_out(RunUntil& effect) {
+  run_until_ = effect.at;
+  commands_->run_until(effect.at);
+  if (coprocesses_) coprocesses_->run_until(effect.at);
 }
 
 void Shell::carry_out(Exit& effect) { why_ = effect.why; }

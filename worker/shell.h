@@ -24,6 +24,7 @@ struct ShellConfig {
   std::uint32_t slots = 1;
   base::Duration head_timeout{60'000'000};
   base::Duration hold_timeout{3'600'000'000};
+  bool stops_without_head = false;
   KeeperRunner::Config keeper;
   int stop_fd = -1;  // readable: end the jobs, hand in what is held, and leave
   int quit_fd = -1;  // readable: leave at once; what is held is given up, and the jobs are ended with this object. -1: there is none
@@ -55,6 +56,7 @@ class Shell {
   void carry_out(Start& effect);
   void start_record(const Start& effect, base::Record&& record, base::Duration limit);
   void carry_out(Kill& effect);
+  void carry_out(RunUntil& effect);
   void carry_out(Exit& effect);
   void send(const wire::ToSink& message);
   void fail_unstarted(const Start& effect, const std::string& reason);
@@ -87,6 +89,7 @@ class Shell {
   std::string frame_;
   base::TimePoint reopen_at_ = base::kNever;
   base::TimePoint next_word_{};
+  base::TimePoint run_until_ = base::kNever;
   bool is_stopping_ = false;
   std::optional<base::Error> failure_;  // of a runner: nothing can be run here
   std::optional<Exit::Why> why_;

@@ -53,6 +53,8 @@ struct JobSpec {
 // How an attempt ended. The numbers are those of the protocol and of results.db.
 enum class Outcome : std::uint8_t { Ok = 0, Failed = 1, Timeout = 2, Lost = 3, Returned = 4, Cancelled = 5, Superseded = 6, Oom = 7 };
 inline constexpr std::uint8_t kOutcomes = 8;
+// It counts as a run of its job.
+constexpr bool is_failure(Outcome outcome) { return outcome == Outcome::Failed || outcome == Outcome::Timeout || outcome == Outcome::Oom; }
 std::string_view name(Outcome outcome);  // "ok", "failed", ...
 
 // `words` as one line that a POSIX shell splits back into the same words.

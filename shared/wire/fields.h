@@ -46,8 +46,11 @@ inline constexpr auto kFields<base::Generation> = std::tuple{&Generation::epoch,
 template <>
 inline constexpr auto kFields<Stamp> = std::tuple{&Stamp::epoch, &Stamp::sink_epoch, &Stamp::seq};
 template <>
+inline constexpr auto kFields<base::CauseRange> = std::tuple{&base::CauseRange::first, &base::CauseRange::last};
+template <>
 inline constexpr auto kFields<Policy> =
-    std::tuple{&Policy::retries, &Policy::crash_limit, Period<Policy>{&Policy::heartbeat}, Period<Policy>{&Policy::lease}};
+    std::tuple{&Policy::retries, &Policy::crash_limit, Period<Policy>{&Policy::heartbeat}, Period<Policy>{&Policy::lease}, &Policy::retry_on,
+               &Policy::at_most_once, &Policy::no_overlap};
 template <>
 inline constexpr auto kFields<Held> = std::tuple{&Held::attempt, Choice<Held, Held::Phase>{&Held::phase, Held::Phase::Unconfirmed}};
 template <>
@@ -64,7 +67,7 @@ template <>
 inline constexpr auto kFields<Confirms> = std::tuple{&Confirms::worker, &Confirms::attempts};
 template <>
 inline constexpr auto kFields<Requeued> =
-    std::tuple{&Requeued::attempt, Choice<Requeued, Outcome>{&Requeued::outcome, Outcome::Oom}, &Requeued::alone};
+    std::tuple{&Requeued::attempt, Choice<Requeued, Outcome>{&Requeued::outcome, Outcome::Oom}, &Requeued::alone, &Requeued::failures};
 template <>
 inline constexpr auto kFields<Lease> = std::tuple{&Lease::attempt, &Lease::worker};
 template <>
@@ -123,7 +126,7 @@ inline constexpr auto kFields<Job> = std::tuple{&Job::worker, &Job::session, &Jo
 template <>
 inline constexpr auto kFields<Ctrl> = std::tuple{
     &Ctrl::worker, &Ctrl::session, &Ctrl::generation, &Ctrl::limit, &Ctrl::state_seq, &Ctrl::confirms, &Ctrl::complete,
-    Period<Ctrl>{&Ctrl::heartbeat}, Period<Ctrl>{&Ctrl::lease}};
+    Period<Ctrl>{&Ctrl::heartbeat}, Period<Ctrl>{&Ctrl::lease}, &Ctrl::no_overlap};
 template <>
 inline constexpr auto kFields<Free> = std::tuple{&Free::worker, &Free::session, &Free::generation, &Free::items};
 template <>

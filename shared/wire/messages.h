@@ -8,6 +8,7 @@
 #include <variant>
 #include <vector>
 
+#include "base/failures.h"
 #include "base/ids.h"
 #include "base/job.h"
 #include "base/time.h"
@@ -63,8 +64,7 @@ struct Result {
   std::string reason;                  // one line when pushmill itself has something to say; empty otherwise
 
   // It ran to an end of its own, or of its time limit: its outputs count.
-  bool is_failure() const { return outcome == Outcome::Failed || outcome == Outcome::Timeout || outcome == Outcome::Oom; }
-  bool has_outcome_of_its_own() const { return outcome == Outcome::Ok || is_failure(); }
+  bool has_outcome_of_its_own() const { return outcome == Outcome::Ok || base::is_failure(outcome); }
   // The stream went ahead in OUTPUT.
   bool has_out_file() const { return out.empty() && out_bytes > 0; }
   bool has_err_file() const { return err.empty() && err_bytes > 0; }
@@ -110,11 +110,19 @@ struct Stamp {
   bool operator==(const Stamp&) const = default;
 };
 
+// What a worker takes at most to end what it may not run any more.
+inline constexpr base::Duration kKillTime{2'000'000};
+
 struct Policy {
   std::uint32_t retries = 1;      // runs of a failing job in total; 0: no limit
   std::uint32_t crash_limit = 5;  // losses while alone on a worker
   base::Duration heartbeat{1'000'000};
   base::Duration lease{10'000'000};
+  base::FailureSet retry_on = base::FailureSet::all();  // a failure of another cause is for good
+  bool at_most_once = false;  // an attempt that may have begun and whose end nobody knows is its job's last
+  bool no_overlap = false;    // a job goes out again only when its attempt before has surely ended
+  // How long after its last sign of life an attempt is lost.
+  base::Duration lost_after() const { return no_overlap ? lease + kKillTime + 2 * heartbeat : lease; }
   bool operator==(const Policy&) const = default;
 };
 
@@ -200,6 +208,7 @@ struct Requeued {
   Attempt attempt;
   Outcome outcome = Outcome::Lost;
   bool alone = false;  // the next attempt must have its worker to itself
+  std::uint32_t failures = 0;  // of the job, counted
   bool operator==(const Requeued&) const = default;
 };
 
@@ -287,6 +296,7 @@ struct Ctrl {
   bool complete = false;        // the run has ended
   base::Duration heartbeat{1'000'000};
   base::Duration lease{10'000'000};
+  bool no_overlap = false;
   bool operator==(const Ctrl&) const = default;
 };
 

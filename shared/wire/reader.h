@@ -63,6 +63,7 @@ class Reader {
   void read(std::string& bytes) { bytes = read_bytes(kMaxString); }
   void read(base::Id128& id);
   void read(std::optional<std::uint64_t>& value);
+  void read(base::FailureSet& causes) { read(causes.ranges); }
   template <typename T>
   void read(std::vector<T>& items);
   template <typename S>

@@ -33,6 +33,7 @@ class Writer {
   void put(const std::string& bytes) { bin(bytes); }
   void put(const base::Id128& id) { bin({reinterpret_cast<const char*>(id.bytes.data()), id.bytes.size()}); }
   void put(const std::optional<std::uint64_t>& value) { value ? put(*value) : void(packer_.pack_nil()); }
+  void put(const base::FailureSet& causes) { put(causes.ranges); }
   template <typename T>
   void put(const std::vector<T>& items) {
     array(items.size());

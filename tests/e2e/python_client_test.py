@@ -31,7 +31,7 @@ class Golden(unittest.TestCase):
 
     def test_what_a_worker_reads(self):
         expected = {"JOB": Job(WORKER, 4, (2, 3), 20, 9, [((17, 2, 9), b"spec 17"), ((18, 2, 10), b"\0\xff")]),
-                    "CTRL": Ctrl(WORKER, 4, (2, 3), 20, 5, [(17, 2, 9), (18, 2, 10)], True, 500_000, 20_000_000),
+                    "CTRL": Ctrl(WORKER, 4, (2, 3), 20, 5, [(17, 2, 9), (18, 2, 10)], True, 500_000, 20_000_000, True),
                     "REFUSED": Refused(WORKER, b"this sink serves another run"),
                     "FREE": Free(WORKER, 4, (2, 3), [((17, 2, 9), 0, 524_288)])}
         for name, message in expected.items():
@@ -71,7 +71,7 @@ def page_frames():
 
 
 class Frames(unittest.TestCase):
-    CTRL = [1, 49, RUN, WORKER, 1, [1, 1], 0, 0, [], False, 1_000_000, 10_000_000]
+    CTRL = [1, 49, RUN, WORKER, 1, [1, 1], 0, 0, [], False, 1_000_000, 10_000_000, False]
 
     def refuse(self, frame, run=codec.NO_RUN):
         with self.assertRaises(codec.Malformed):
@@ -112,7 +112,7 @@ class Frames(unittest.TestCase):
     def test_what_does_not_fit_is_dropped_whole(self):
         for frame in (b"", b"\xc1", b"\xdd\xff\xff\xff\xff", msgpack.packb(self.CTRL) + b"\0", self.CTRL[:-1], {}, "text", self.changed(0, 2), self.changed(1, 52),
                       self.changed(1, "CTRL"), self.changed(2, b"short"), self.changed(4, -1), self.changed(4, 1.0), self.changed(5, [1]), self.changed(8, [[1, 2]]),
-                      self.changed(8, [[1, 2, 3]] * 8193), self.changed(9, 1), self.changed(10, 0), self.changed(11, 10**15 + 1), self.CTRL + [nested(16)]):
+                      self.changed(8, [[1, 2, 3]] * 8193), self.changed(9, 1), self.changed(10, 0), self.changed(11, 10**15 + 1), self.changed(12, 1), self.CTRL + [nested(16)]):
             self.refuse(frame)
         self.refuse(self.CTRL, run=bytes(15) + b"x")
         self.assertTrue(codec.decode(msgpack.packb(self.CTRL + [nested(15)]), RUN))

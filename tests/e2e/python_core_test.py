@@ -48,8 +48,8 @@ class CoreTest(unittest.TestCase):
         self.assertEqual({type(effect) for effect in effects} - {Send}, set(), effects)
         return [effect.message for effect in effects]
 
-    def ctrl(self, generation=(1, 1), echo=0, confirms=(), complete=False, limit=0, heartbeat=1.0, lease=10.0, session=None, run=RUN):
-        message = Ctrl(WORKER, session or self.core.session, generation, limit, echo, list(confirms), complete, int(heartbeat * 1e6), int(lease * 1e6))
+    def ctrl(self, generation=(1, 1), echo=0, confirms=(), complete=False, limit=0, heartbeat=1.0, lease=10.0, session=None, run=RUN, no_overlap=False):
+        message = Ctrl(WORKER, session or self.core.session, generation, limit, echo, list(confirms), complete, int(heartbeat * 1e6), int(lease * 1e6), no_overlap)
         self.core.on_frame(run, message, self.now)
 
     def job(self, *attempts, first=None, generation=(1, 1), spec=None, session=None):
@@ -135,7 +135,7 @@ class CoreTest(unittest.TestCase):
         self.ctrl(generation=(0, 9), confirms=[(1, 1, 1)])
         self.ctrl(session=7, complete=True)
         self.ctrl(run=bytes(15) + b"x", complete=True)
-        self.core.on_frame(RUN, Ctrl(bytes(16), 1, (9, 9), 0, 0, [], True, 1, 1), self.now)
+        self.core.on_frame(RUN, Ctrl(bytes(16), 1, (9, 9), 0, 0, [], True, 1, 1, False), self.now)
         self.assertEqual(self.effects(), [])
         self.assertEqual(self.core.ignored, 4)
 
@@ -447,6 +447,39 @@ class CoreTest(unittest.TestCase):
         self.end(1, outcome=codec.FAILED, signal=9)
         (result, *_) = self.sent()
         self.assertEqual((result.items[0].outcome, result.items[0].signal), (codec.TIMEOUT, 9))
+
+    # ---- attempts that must not overlap
+
+    def test_a_call_ends_with_its_lease(self):
+        self.attach()
+        self.ctrl(no_overlap=True)
+        self.run_jobs((1, 1, 1))
+        self.pass_time(9.5)
+        self.assertNotIn(Kill(1), self.effects())
+        self.pass_time(0.5)
+        self.assertIn(Kill(1), self.effects())
+        self.end(1, outcome=codec.FAILED, signal=9)
+        result = self.core.results[(1, 1, 1)].item
+        self.assertEqual((result.outcome, result.reason[:21]), (codec.CANCELLED, b"ended with its lease:"))
+
+    def test_echoes_in_time_renew_it_and_late_ones_do_not(self):
+        self.attach()
+        self.ctrl(no_overlap=True)
+        self.run_jobs((1, 1, 1))
+        for _ in range(30):
+            self.pass_time(1)
+            self.assertNotIn(Kill(1), self.effects())
+            self.ctrl(echo=self.core.state_seq)
+        self.now += 11  # the process was stopped
+        self.ctrl(echo=self.core.state_seq)
+        self.assertIn(Kill(1), self.effects())
+
+    def test_a_job_that_comes_when_its_lease_is_over_is_returned(self):
+        self.attach()
+        self.ctrl(no_overlap=True)
+        self.now += 11
+        self.job((1, 1, 1))
+        self.assertEqual(self.core.results[(1, 1, 1)].item.outcome, codec.RETURNED)
 
     # ---- specs, refusals
 

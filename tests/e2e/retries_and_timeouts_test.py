@@ -27,7 +27,7 @@ class Retries(EndToEnd):
 
     def test_retries_0_is_until_it_succeeds(self):
         journal = self.journal()
-        self.run_to_end("run", "--retries", "0", journal.job(f"[ $(grep -c start {journal.path}) = 12 ]"), ":::", "1")
+        self.run_to_end("run", "--retries", "0", "--retry-delay", "1ms", journal.job(f"[ $(grep -c start {journal.path}) = 12 ]"), ":::", "1")
         self.assertEqual(journal.starts(), {1: 12})
 
     def test_retries_through_the_ring(self):

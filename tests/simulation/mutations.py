@@ -44,8 +44,8 @@ MUTATIONS = (
         ("if (job > horizon_) {", "if (job > horizon_ + MUTANT) {"),
     ), "calm", "2: dispatch above the horizon"),
     Mutation("requeue_drops_the_job", "ventilator/job_table.cc", (
-        ("    assigned_.erase(it);\n    requeued_.insert(job);\n    return was;", "    assigned_.erase(it);\n    if (!MUTANT) requeued_.insert(job);\n    return was;"),
-    ), "links", r"abort: finished_.contains\(job\) \|\| assigned_.contains\(job\) \|\| requeued_.contains\(job\)"),
+        ("    assigned_.erase(it);\n    become_back(job, due);\n    return was;", "    assigned_.erase(it);\n    if (!MUTANT) become_back(job, due);\n    return was;"),
+    ), "links", r"abort: finished_.contains\(job\) \|\| assigned_.contains\(job\) \|\| is_back\(job\)"),
     Mutation("returned_without_held_list", "sink/core.cc", (
         ("         !std::binary_search(worker.held.begin(), worker.held.end(), live.attempt);", "         (MUTANT || !std::binary_search(worker.held.begin(), worker.held.end(), live.attempt));"),
     ), "links", "3: returned although it was received"),
@@ -56,7 +56,7 @@ MUTATIONS = (
         ("      ++disk.epoch;\n", "      disk.epoch = MUTANT ? 1 : disk.epoch + 1;\n"),
     ), "head", "4: attempt"),
     Mutation("row_names_newest_attempt", "sink/core.cc", (
-        ("    const std::uint64_t ordinal = 1 + record.ended.size() - (ended != nullptr);\n", "    const std::uint64_t ordinal = 1 + record.ended.size() - (ended != nullptr);\n    if (MUTANT) result.attempt = record.current;\n"),
+        ("    const std::uint64_t ordinal = 1 + record.ended_count() - (ended != nullptr);\n", "    const std::uint64_t ordinal = 1 + record.ended_count() - (ended != nullptr);\n    if (MUTANT) result.attempt = record.current;\n"),
     ), "partitions", "5: a row"),
     Mutation("old_ventilator_obeyed", "sink/core.cc", (
         ("  if (stamp.epoch < ventilator_epoch_) return", "  if (stamp.epoch < ventilator_epoch_ && !MUTANT) return"),
@@ -93,7 +93,7 @@ MUTATIONS = (
         ("const bool is_late = attempt < record.current;", "const bool is_late = attempt < record.current && !MUTANT;"),
     ), "partitions", r"11: a late failure"),
     Mutation("counts_forgotten_at_restart", "sink/core.cc", (
-        ("  record.ended.push_back(ended);\n  record.current = std::max(record.current, ended.attempt);\n", "  if (MUTANT) return;\n  record.ended.push_back(ended);\n  record.current = std::max(record.current, ended.attempt);\n"),
+        ("  record.add_ended(ended);\n  record.current = std::max(record.current, ended.attempt);\n", "  if (MUTANT) return;\n  record.add_ended(ended);\n  record.current = std::max(record.current, ended.attempt);\n"),
     ), "all", "11: "),
     Mutation("window_forgets_what_is_held", "worker/core.cc", (
         ("const std::uint64_t limit = received_ + window - held;", "const std::uint64_t limit = received_ + window - (MUTANT ? 0 : held);"),
@@ -143,6 +143,32 @@ MUTATIONS = (
     Mutation("complete_not_durable", "ventilator/core.cc", (
         ("  effects_->push_back(CommitEnded{total, failed, cut});\n", "  if (!MUTANT) effects_->push_back(CommitEnded{total, failed, cut});\n"),
     ), "calm", "15: a worker was told"),
+    Mutation("every_failure_retried", "sink/core.cc", (
+        ("  return !is_retried || (policy_.retries", "  return (!is_retried && !MUTANT) || (policy_.retries"),
+    ), "all", "11: a failure that is not retried"),
+    Mutation("delay_forgotten", "ventilator/core.cc", (
+        ("  if (!base::is_failure(ended.outcome) ||", "  if (MUTANT || !base::is_failure(ended.outcome) ||"),
+    ), "calm", "17: "),
+    Mutation("dispatch_not_committed", "ventilator/core.cc", (
+        ("  if (config_.policy.at_most_once && !given_.empty()) commit_given();", "  if (config_.policy.at_most_once && !given_.empty() && !MUTANT) commit_given();"),
+    ), "once", "2: dispatch before its commit"),
+    Mutation("loss_goes_out_again", "sink/core.cc", (
+        ("return policy_.at_most_once || (ended.alone", "return (policy_.at_most_once && !MUTANT) || (ended.alone"),
+    ), "once", "18: a loss is not the end"),
+    Mutation("dispatch_not_recalled", "ventilator/core.cc", (
+        ("  if (config_.policy.at_most_once && !is_grace_over_) return", "  if (config_.policy.at_most_once && !is_grace_over_ && !MUTANT) return"),
+    ), "once", "18: started again"),
+    Mutation("overdue_runs_on", "worker/core.cc", (
+        ("  if (now >= permits_.soonest()) end_overdue();", "  if (now >= permits_.soonest() && !is_running(\"overdue_runs_on\")) end_overdue();"),
+        ("  effects_->push_back(RunUntil{at});", "  if (!is_running(\"overdue_runs_on\") && !is_running(\"stopped_worker_runs_on\")) effects_->push_back(RunUntil{at});"),
+    ), "apart", "19: "),
+    Mutation("stopped_worker_runs_on", "worker/core.cc", (), "apart", "19: "),  # its change is in the one above
+    Mutation("gone_ends_leases_apart", "sink/core.cc", (
+        ("worker->second.gone_at && !policy_.no_overlap &&", "worker->second.gone_at && (!policy_.no_overlap || MUTANT) &&"),
+    ), "apart", "19: ", 600),
+    Mutation("lost_too_early", "sink/core.cc", (
+        ("policy_.lost_after() ||", "(MUTANT ? policy_.lease / 2 : policy_.lost_after()) ||"),
+    ), "apart", "19: "),
 )
 
 

@@ -97,7 +97,7 @@ TEST_CASE("the ASSIGN of an attempt that has ended is answered with REQUEUE and 
   s.given_ventilator();
   s.said_of(1, {1, 1, 1}, Outcome::Failed);
   s.hears(s.assign(1, {{1, 1, 1}, {0, 1, 9}}));
-  CHECK(s.said_after().requeued == std::vector<wire::Requeued>{{{1, 1, 1}, Outcome::Failed, false}});
+  CHECK(s.said_after().requeued == std::vector<wire::Requeued>{{{1, 1, 1}, Outcome::Failed, false, 1}});
   s.on(s.state(1, {{1, 1, 1}}));
   s.turn();
   CHECK(s.take<wire::Worker>().leases.empty());

@@ -123,7 +123,7 @@ TEST_CASE("a new ventilator gets a snapshot of what is finished, leased and ende
   const auto rest = s.take<wire::Snapshot>();
   CHECK(rest.last);
   CHECK(rest.leases == std::vector<wire::Lease>{{{3, 1, 3}, worker_id(1)}});
-  CHECK(rest.ended == std::vector<wire::Requeued>{{{2, 1, 2}, Outcome::Failed, false}});
+  CHECK(rest.ended == std::vector<wire::Requeued>{{{2, 1, 2}, Outcome::Failed, false, 1}});
   const auto worker = s.take<wire::Worker>();
   CHECK(worker.leases == std::vector<Attempt>{{3, 1, 3}});
   CHECK(worker.stamp.epoch == 2);
@@ -336,7 +336,7 @@ TEST_CASE("with three retries two failures are requeued and the third, a timeout
     const auto said = s.said_of(1, {1, 1, n}, Outcome::Failed);
     CHECK(said.attempts.at(0).counted);
     CHECK(said.attempts.at(0).ordinal == n);
-    CHECK(said.requeued == std::vector<wire::Requeued>{{{1, 1, n}, Outcome::Failed, false}});
+    CHECK(said.requeued == std::vector<wire::Requeued>{{{1, 1, n}, Outcome::Failed, false, static_cast<std::uint32_t>(n)}});
   }
   const auto last = s.said_of(1, {1, 1, 3}, Outcome::Timeout);
   CHECK(last.finished.at(0).result.outcome == Outcome::Timeout);

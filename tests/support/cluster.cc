@@ -23,12 +23,15 @@ const std::vector<Faults>& fault_classes() {
       {.name = "all", .ventilator = 8, .sink = 8, .worker = 6, .feedback = 10, .ventilator_uplink = 10, .lane = 20, .worker_uplink = 10, .pause = 2, .delay = 15},
       {.name = "restarts", .ventilator = 12, .sink = 12, .at_end = 300, .downtime = 3, .delay = 15},
       {.name = "storm", .ventilator = 30, .sink = 30, .worker = 20, .feedback = 50, .ventilator_uplink = 50, .lane = 80, .worker_uplink = 50},
+      {.name = "once", .ventilator = 8, .sink = 8, .worker = 6, .feedback = 10, .ventilator_uplink = 10, .lane = 20, .worker_uplink = 10, .pause = 4, .at_most_once = true},
+      {.name = "apart", .ventilator = 2, .sink = 2, .worker = 2, .feedback = 5, .lane = 20, .worker_uplink = 15, .pause = 15, .outage = 300, .no_overlap = true},
   };
   return classes;
 }
 
 namespace {
 constexpr std::uint64_t kOutputWindow = 12;  // bytes; jobs write up to three times as many
+constexpr std::int32_t kRetried = 3, kNotRetried = 4;  // exit codes of failing jobs
 constexpr std::int64_t kHoldTicks = 2500;  // of a worker with results that nobody takes; longer than any role is down
 }
 
@@ -37,6 +40,10 @@ Cluster::Cluster(const Faults& faults, std::uint64_t seed) : faults_(faults), ra
   total_ = between(3, 14);
   policy_.retries = static_cast<std::uint32_t>(between(1, 3));
   policy_.crash_limit = 5;
+  policy_.at_most_once = faults.at_most_once;
+  policy_.no_overlap = faults.no_overlap;
+  if (chance(300)) policy_.retry_on = {{{kRetried, kRetried}}};
+  if (chance(300)) retry_delay_ = kTick * static_cast<std::int64_t>(between(5, 40));
   fail_chance_ = faults.jobs_fail && chance(500) ? 300 : 0;
   faults_end_ = between(100, 700);
   ventilator_at_ = between(0, 60);
@@ -191,6 +198,7 @@ bool Cluster::carry_out(ventilator::Effect& effect) {
     wire::Job job{jobs->worker, jobs->session, jobs->generation, jobs->limit, jobs->first_seq, {}};
     for (const Attempt& attempt : jobs->attempts) {
       if (!assigned_.contains(attempt)) throw Violation(where("2: JOB before its ASSIGN " + attempt.text()));
+      observe_dispatch(attempt);
       if (!issued_.insert(attempt).second) throw Violation(where("4: attempt repeats " + attempt.text()));
       if (attempt <= last_attempt_[attempt.job]) throw Violation(where("4: attempts do not increase " + attempt.text()));
       if (attempt.job > ventilator_disk_.accepted) throw Violation(where("2: dispatch before the commit of the job"));
@@ -210,6 +218,14 @@ bool Cluster::carry_out(ventilator::Effect& effect) {
     push(node.lanes[id].second, std::move(frame));
   } else if (auto* horizon = std::get_if<ventilator::RaiseHorizon>(&effect)) {
     ventilator_disk_.horizon = horizon->through;
+  } else if (const auto* commit = std::get_if<ventilator::CommitDispatches>(&effect)) {
+    for (const ventilator::Dispatch& dispatch : commit->items) ventilator_disk_.dispatched[dispatch.attempt.job] = dispatch;
+  } else if (const auto* recall = std::get_if<ventilator::RecallDispatches>(&effect)) {
+    ventilator::DispatchesRecalled recalled;
+    for (const JobId job : recall->jobs) {
+      if (const auto newest = ventilator_disk_.dispatched.find(job); newest != ventilator_disk_.dispatched.end()) recalled.items.push_back(newest->second);
+    }
+    feed(recalled);
   } else if (std::holds_alternative<ventilator::CommitEnded>(effect)) {
     if (!ventilator_disk_.input_ended || sink_disk_.results.size() != total_) throw Violation(where("15: run complete before its end"));
     ventilator_disk_.ended = true;
@@ -263,10 +279,13 @@ bool Cluster::carry_out(sink::Effect& effect) {
     return false;
   } else {
     if (const auto* row = std::get_if<sink::LogAttempt>(&effect)) {
-      observe_lost(*row);
+      observe_lost(row->result, row->worker);
       if (row->counted) observe_count(row->result);
     }
-    if (const auto* row = std::get_if<sink::LogResult>(&effect); row && row->result.outcome != Outcome::Ok) observe_count(row->result);
+    if (const auto* row = std::get_if<sink::LogResult>(&effect); row && row->result.outcome != Outcome::Ok) {
+      observe_lost(row->result, row->worker);
+      observe_count(row->result);
+    }
     node.rows.push_back(std::move(effect));
   }
   return true;
@@ -315,16 +334,18 @@ bool Cluster::carry_out(WorkerNode& worker, worker::Effect& effect) {
     send_up(worker.up, std::move(frame));
   } else if (auto* start = std::get_if<worker::Start>(&effect)) {
     worker.held.insert(start->attempt);
-    const unsigned runs = ++started_[start->attempt.job];
-    if (faults_.runs_once && runs > 1) throw Violation(where("13: job " + std::to_string(start->attempt.job) + " ran again"));
+    observe_start(worker.id, start->attempt);
+    if (faults_.runs_once && started_[start->attempt.job].size() > 1) throw Violation(where("13: job " + std::to_string(start->attempt.job) + " ran again"));
     if (sink_disk_.results.contains(start->attempt.job) && faults_.runs_once) throw Violation(where("13: a finished job ran again"));
-    worker.running[start->attempt] = tick_ + (chance(800) ? between(0, 30) : between(50, 600));
+    worker.running[start->attempt] = tick_ + (chance(faults_.no_overlap ? 300 : 800) ? between(0, 30) : between(50, 600));
     for (const auto stream : {wire::OutputStream::Out, wire::OutputStream::Err}) {
       if (chance(400)) worker.producers[{start->attempt, stream}] = {between(1, 3 * kOutputWindow), 0, kOutputWindow};
     }
   } else if (auto* kill = std::get_if<worker::Kill>(&effect)) {
     worker.killed.insert(kill->attempt);
     if (worker.running.contains(kill->attempt)) worker.running[kill->attempt] = tick_;
+  } else if (auto* until = std::get_if<worker::RunUntil>(&effect)) {
+    worker.run_until = until->at;
   } else if (auto* exit = std::get_if<worker::Exit>(&effect)) {
     if (exit->why == worker::Exit::Why::RunComplete && !ventilator_disk_.ended) throw Violation(where("15: a worker was told of an end that is not durable"));
     const WorkerId id = worker.id;
@@ -347,6 +368,7 @@ void Cluster::start_roles() {
       ventilator::CoreConfig config;
       config.feedback_endpoint = "v" + std::to_string(++incarnation_);
       config.policy = policy_;
+      config.retry_delay = retry_delay_;
       config.seed = random_.next();
       ventilator_ = std::make_unique<VentilatorNode>(VentilatorNode{
           ventilator::Core(config, {disk.epoch, disk.horizon, disk.accepted, disk.input_ended, false, disk.ended}), config.feedback_endpoint, {}, {}, 0, 0});
@@ -374,7 +396,7 @@ void Cluster::start_roles() {
     config.output_window = kOutputWindow;
     config.seed = random_.next();
     auto& node = workers_[config.id];
-    node = std::make_unique<WorkerNode>(WorkerNode{worker::Core(config), config.id, {}, "", {}, {}, {}, {}, 0, false, 0, tick_});
+    node = std::make_unique<WorkerNode>(WorkerNode{worker::Core(config), config.id, {}, "", {}, {}, {}, {}, 0, false, 0, base::kNever, tick_});
   }
 }
 
@@ -406,6 +428,7 @@ void Cluster::tick_sink() {
 
 void Cluster::tick_worker(WorkerNode& worker) {
   tick_uplink(worker.up);
+  end_at_deadline(worker);
   if (tick_ < worker.paused_until) return;
   const WorkerId id = worker.id;
   auto running = worker.running;
@@ -416,6 +439,7 @@ void Cluster::tick_worker(WorkerNode& worker) {
     wire::Result result;
     result.attempt = attempt;
     result.outcome = worker.killed.contains(attempt) ? Outcome::Cancelled : chance(fail_chance_) ? Outcome::Failed : Outcome::Ok;
+    if (result.outcome == Outcome::Failed) result.exit_code = chance(500) ? kRetried : kNotRetried;
     result.out = "out";
     result.out_bytes = 3;
     for (const auto stream : {wire::OutputStream::Out, wire::OutputStream::Err}) {  // what went ahead is not in the result
@@ -461,7 +485,10 @@ void Cluster::crash_sink() {
   cut(sink_->feedback);
   sink_.reset();
   owed_.clear();
-  for (auto& [id, worker] : workers_) worker->disturbed_at = worker->up.retry_at = tick_ + between(1, 2 * kHeartbeat);
+  for (auto& [id, worker] : workers_) {
+    worker->up.retry_at = tick_ + between(1, 2 * kHeartbeat);
+    worker->disturbed_at = std::max(worker->disturbed_at, worker->up.retry_at);
+  }
   sink_at_ = tick_ + between(1, chance(500) ? std::min<std::uint64_t>(15, faults_.downtime) : faults_.downtime);
 }
 
@@ -501,12 +528,13 @@ void Cluster::inject_faults() {
   }
   if (faults_.overload != 0 && sink_ && chance(faults_.overload)) sink_->slow_until = tick_ + between(10, 2 * kLease);
   if (tick_ >= suspended_until_ && chance(faults_.pause)) {
-    const std::uint64_t until = tick_ + between(10, 2 * kLease), who = random_.below(3);
+    const std::uint64_t until = tick_ + between(10, (faults_.no_overlap ? 4 : 2) * kLease), who = faults_.no_overlap ? 2 : random_.below(3);
     if (who == 0 && ventilator_) ventilator_->paused_until = until;
     if (who == 1 && sink_) sink_->paused_until = until;
     if (who == 2 && !workers_.empty()) {
       WorkerNode& worker = *std::next(workers_.begin(), static_cast<std::ptrdiff_t>(random_.below(workers_.size())))->second;
-      worker.paused_until = worker.disturbed_at = until;
+      worker.paused_until = until;
+      worker.disturbed_at = std::max(worker.disturbed_at, until);
     }
   }
 }
@@ -536,7 +564,7 @@ void Cluster::step() {
 }
 
 void Cluster::run() {
-  const std::uint64_t bound = faults_end_ + 150 + 2500 + 700 * total_ + kHoldTicks + (faults_.downtime > 250 ? faults_.downtime : 0);
+  const std::uint64_t bound = faults_end_ + 150 + 2900 + 700 * total_ + kHoldTicks + (faults_.downtime > 250 ? faults_.downtime : 0);
   while (tick_ < bound) {
     step();
     if (ventilator_left_ && sink_left_ && workers_.empty() && workers_at_.empty()) break;

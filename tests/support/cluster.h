@@ -38,6 +38,8 @@ struct Faults {
   std::uint64_t outage = 20;     // ticks at most until a broken uplink is made again
   std::uint64_t delay = 9;       // ticks at most on the way
   bool is_calm = false;          // no faults at all: nobody may be given up
+  bool at_most_once = false;     // the policies of these names
+  bool no_overlap = false;
 };
 
 // One direction of a connection: first in, first out; when cut, a random tail is lost.
@@ -66,7 +68,16 @@ class Cluster {
     std::deque<std::string> waiting;
     std::uint64_t retry_at = 0;
   };
-  struct VentilatorDisk { std::uint64_t epoch = 0; base::JobId horizon = 0, accepted = 0; bool input_ended = false, ended = false; };
+  struct VentilatorDisk {
+    std::uint64_t epoch = 0;
+    base::JobId horizon = 0, accepted = 0;
+    bool input_ended = false, ended = false;
+    std::map<base::JobId, ventilator::Dispatch> dispatched;
+    bool has_dispatched(const base::Attempt& attempt) const {
+      const auto newest = dispatched.find(attempt.job);
+      return newest != dispatched.end() && newest->second.attempt == attempt;
+    }
+  };
   struct VentilatorNode {
     ventilator::Core core;
     std::string endpoint;
@@ -98,6 +109,7 @@ class Cluster {
     std::uint64_t paused_until = 0;
     bool is_known = false;           // a lane has echoed it
     std::uint64_t widest = 0;        // its window at any time so far
+    base::TimePoint run_until = base::kNever;  // its keeper ends then what runs, whatever becomes of the worker
     std::uint64_t disturbed_at = 0;  // what it said up to here may not have reached the sink in time
   };
   struct Crash { std::string who; };
@@ -133,7 +145,10 @@ class Cluster {
   void check_arrival(const Arrival& arrival);
   void check_arrival(WorkerNode& worker, const ToWorkerArrival& arrival);
   void observe(const wire::ToVentilator& message);
-  void observe_lost(const sink::LogAttempt& row);
+  void observe_lost(const wire::Result& result, const base::WorkerId& worker);
+  void observe_dispatch(const base::Attempt& attempt);
+  void observe_start(const base::WorkerId& id, const base::Attempt& attempt);
+  void end_at_deadline(WorkerNode& worker);
   void observe_count(const wire::Result& result);
   void note_seen(const wire::ToSink& message, bool is_handled);
   void check();
@@ -163,6 +178,7 @@ class Cluster {
   std::uint64_t tick_ = 0;
   base::RunId run_;
   wire::Policy policy_;
+  base::Duration retry_delay_{0};
   std::uint64_t total_, faults_end_;
   unsigned fail_chance_;
   std::uint64_t incarnation_ = 0;
@@ -181,7 +197,10 @@ class Cluster {
   // The observer's notes.
   std::set<base::Attempt> issued_, assigned_;
   std::map<base::JobId, base::Attempt> last_attempt_;
-  std::map<base::JobId, unsigned> started_;
+  std::map<base::JobId, std::vector<base::Attempt>> started_;
+  struct Failure { base::Attempt attempt; std::uint64_t tick = 0; };
+  std::map<base::JobId, Failure> failed_;  // the last that counted, unless it had been called lost
+  std::set<base::Attempt> were_lost_;
   std::map<base::JobId, unsigned> counted_;
   std::set<base::Attempt> reached_;  // a worker got it
   std::set<base::Attempt> ended_ok_;

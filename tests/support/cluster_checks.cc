@@ -16,21 +16,26 @@ void Cluster::commit() {
   for (const sink::Effect& effect : sink_->rows) {
     if (const auto* row = std::get_if<sink::LogResult>(&effect)) {
       const Attempt attempt = row->result.attempt;
-      if (!issued_.contains(attempt)) throw Violation(where("5: a row of an attempt that was never issued " + attempt.text()));
+      if (!issued_.contains(attempt) && !ventilator_disk_.has_dispatched(attempt)) throw Violation(where("5: a row of an attempt that was never issued " + attempt.text()));
       if (row->result.outcome == Outcome::Ok && !ended_ok_.contains(attempt)) throw Violation(where("5: a row says ok of an attempt that did not end so " + attempt.text()));
       if (!sink_disk_.results.emplace(attempt.job, row->result).second) throw Violation(where("1: two terminal rows, job " + std::to_string(attempt.job)));
       if (sink_disk_.attempts.contains(attempt)) throw Violation(where("11: a terminal row for an attempt that has ended " + attempt.text()));
       check_output(row->result, wire::OutputStream::Out);
       check_output(row->result, wire::OutputStream::Err);
       sink_disk_.failed += row->result.outcome != Outcome::Ok;
-      if (row->result.outcome == Outcome::Failed && counted_[attempt.job] + 1 < policy_.retries) throw Violation(where("11: failed for good too early"));
+      const bool is_retried = policy_.retry_on.contains(base::cause_of(row->result.outcome, row->result.exit_code, row->result.signal));
+      if (row->result.outcome == Outcome::Failed && is_retried && counted_[attempt.job] + 1 < policy_.retries) throw Violation(where("11: failed for good too early"));
       ++counters_.results;
+      counters_.lost += row->result.outcome == Outcome::Lost;
     } else if (const auto* row = std::get_if<sink::LogAttempt>(&effect)) {
       const Attempt attempt = row->result.attempt;
       if (sink_disk_.is_result(attempt)) continue;
       const bool is_new = sink_disk_.attempts.emplace(attempt, sink::EndedAttempt{attempt, row->result.outcome, row->counted, row->alone}).second;
       if (!is_new && row->result.outcome != Outcome::Superseded) throw Violation(where("11: an attempt ends twice " + attempt.text()));
+      if (row->counted && row->result.outcome == Outcome::Lost && policy_.at_most_once) throw Violation(where("18: a loss is not the end of its job " + attempt.text()));
       if (row->counted && row->result.outcome == Outcome::Failed) {
+        if (!were_lost_.contains(attempt)) failed_[attempt.job] = {attempt, tick_};
+        if (!policy_.retry_on.contains(static_cast<base::Cause>(row->result.exit_code))) throw Violation(where("11: a failure that is not retried goes out again " + attempt.text()));
         if (++counted_[attempt.job] >= policy_.retries) throw Violation(where("11: more failures than retries allow"));
       }
       counters_.returned += row->result.outcome == Outcome::Returned;
@@ -39,6 +44,7 @@ void Cluster::commit() {
       counters_.superseded += row->result.outcome == Outcome::Superseded;
     } else if (const auto* back = std::get_if<sink::UncountLoss>(&effect)) {
       ++counters_.taken_back;
+      were_lost_.insert(back->attempt);
       sink_disk_.take_back(*back);
     } else {
       sink_disk_.note_mark(effect);
@@ -111,18 +117,53 @@ void Cluster::observe(const wire::ToVentilator& message) {
 }
 
 // A lease may end only when the worker is gone or was cut off.
-void Cluster::observe_lost(const sink::LogAttempt& row) {
-  if (row.result.outcome != Outcome::Lost && row.result.outcome != Outcome::Returned) return;
-  if (faults_.is_calm && row.result.slot == 0 && !row.result.reason.starts_with("all slots")) throw Violation(where("10: given up without a fault"));
-  const auto worker = workers_.find(row.worker);
-  const Attempt attempt = row.result.attempt;
-  if (row.result.outcome == Outcome::Returned && row.result.slot == 0 && row.result.reason.starts_with("it never") && reached_.contains(attempt)) {
+void Cluster::observe_lost(const wire::Result& result, const WorkerId& id) {
+  if (result.outcome != Outcome::Lost && result.outcome != Outcome::Returned) return;
+  if (faults_.is_calm && result.slot == 0 && !result.reason.starts_with("all slots")) throw Violation(where("10: given up without a fault"));
+  const auto worker = workers_.find(id);
+  const Attempt attempt = result.attempt;
+  if (result.outcome == Outcome::Returned && result.slot == 0 && result.reason.starts_with("it never") && reached_.contains(attempt)) {
     throw Violation(where("3: returned although it was received " + attempt.text()));
   }
   // What a worker that nothing disturbed for a while says is in the sink's inbox, even when the sink was paused or away.
   const bool lives = worker != workers_.end() && tick_ > worker->second->disturbed_at + 2 * kHeartbeat + 2 * faults_.delay && worker->second->core.holds(attempt);
-  if (row.result.outcome == Outcome::Lost && lives) {
+  if (result.outcome == Outcome::Lost && lives) {
     throw Violation(where("10: a lease ended although its worker lives and is heard " + attempt.text()));
+  }
+}
+
+// What goes down a lane.
+void Cluster::observe_dispatch(const Attempt& attempt) {
+  if (policy_.at_most_once && !ventilator_disk_.has_dispatched(attempt)) throw Violation(where("2: dispatch before its commit " + attempt.text()));
+  const auto failure = failed_.find(attempt.job);
+  if (failure == failed_.end() || failure->second.attempt != last_attempt_[attempt.job] || failure->second.attempt.epoch != attempt.epoch) return;
+  const auto delay = static_cast<std::uint64_t>(retry_delay_ / kTick) << (counted_[attempt.job] - 1);
+  if (tick_ < failure->second.tick + delay) throw Violation(where("17: a failed job goes out again before its delay " + attempt.text()));
+}
+
+void Cluster::observe_start(const WorkerId& id, const Attempt& attempt) {
+  std::vector<Attempt>& before = started_[attempt.job];
+  for (const Attempt& earlier : before) {
+    const auto ended = sink_disk_.attempts.find(earlier);
+    const bool has_failed = ended != sink_disk_.attempts.end() && ended->second.outcome == Outcome::Failed;
+    if (policy_.at_most_once && !has_failed) throw Violation(where("18: started again as " + attempt.text() + " though nobody saw it fail"));
+  }
+  before.push_back(attempt);
+  if (!policy_.no_overlap) return;
+  for (const auto& [other, worker] : workers_) {
+    for (const auto& [running, end] : worker->running) {
+      const bool is_another = running.job == attempt.job && (other != id || running != attempt);
+      if (is_another && !worker->killed.contains(running)) throw Violation(where("19: " + attempt.text() + " is started while " + running.text() + " runs"));
+    }
+  }
+}
+
+// The keeper of a worker that may be stopped.
+void Cluster::end_at_deadline(WorkerNode& worker) {
+  if (now() < worker.run_until) return;
+  for (auto& [attempt, end] : worker.running) {
+    worker.killed.insert(attempt);
+    end = std::min(end, tick_);
   }
 }
 

@@ -134,4 +134,83 @@ TEST_CASE("one that must run alone waits for its grace like the others", "[job_t
   table.check_invariants();
 }
 
+base::TimePoint at(int second) { return base::TimePoint{} + std::chrono::seconds(second); }
+
+TEST_CASE("delayed jobs come back when they are due, and until then the next due time is known", "[job_table]") {
+  JobTable table(3, 0);
+  for (base::JobId job = 1; job <= 3; ++job) table.next(true), table.assign(assignment(job, job));
+  CHECK(table.next_due() == base::kNever);
+  table.requeue({1, 1, 1}, at(20));
+  table.requeue({2, 1, 2}, at(10));
+  table.requeue({3, 1, 3});
+  table.check_invariants();
+  CHECK(table.next_due() == at(10));
+  CHECK(table.next(true) == 3);
+  table.assign(assignment(3, 4));
+  CHECK(table.next(true) == 0);
+  table.wake(at(10));
+  CHECK(table.next(true) == 2);
+  CHECK(table.next_due() == at(20));
+  table.wake(at(25));
+  CHECK(table.next(true) == 1);
+  CHECK(table.next_due() == base::kNever);
+  table.check_invariants();
+}
+
+TEST_CASE("a delayed job that must run alone waits for its time as well", "[job_table]") {
+  JobTable table(1, 0);
+  table.next(true), table.assign(assignment(1, 1));
+  table.need_alone(1);
+  table.requeue({1, 1, 1}, at(10));
+  CHECK(table.next_alone(true) == 0);
+  table.wake(at(10));
+  CHECK(table.next_alone(true) == 1);
+}
+
+TEST_CASE("a delayed job is out again when a lease of a later attempt is reported, and pending no more", "[job_table]") {
+  JobTable table(1, 0);
+  table.next(true), table.assign(assignment(1, 1));
+  table.requeue({1, 1, 1}, at(10));
+  CHECK(table.adopt({1, 1, 2}, worker_id(2)).taken);
+  table.check_invariants();
+  CHECK(table.next_due() == base::kNever);
+  table.wake(at(10));
+  CHECK(table.next(true) == 0);
+}
+
+TEST_CASE("a job that was called lost and then failed is delayed if it has not gone out yet", "[job_table]") {
+  JobTable table(1, 0);
+  table.next(true), table.assign(assignment(1, 2));
+  table.requeue({1, 1, 2});
+  table.requeue({1, 1, 1}, at(10));  // an older one says nothing of now
+  CHECK(table.next(true) == 1);
+  table.requeue({1, 1, 2}, at(10));
+  table.check_invariants();
+  CHECK(table.next(true) == 0);
+  CHECK(table.next_due() == at(10));
+}
+
+TEST_CASE("a job that waits for the grace and is held back becomes delayed behind it", "[job_table]") {
+  JobTable table(3, 3);
+  table.hold_back(1, at(10));
+  table.hold_back(2, at(20));
+  table.need_alone(2);
+  CHECK(table.next_due() == base::kNever);
+  CHECK(table.next(true) == 3);
+  table.check_invariants();
+  CHECK(table.next_due() == at(10));
+  CHECK(table.next_alone(true) == 0);
+  table.wake(at(20));
+  CHECK(table.next(true) == 1);
+  CHECK(table.next_alone(true) == 2);
+}
+
+TEST_CASE("the jobs below the horizon of which nothing is known yet are listed", "[job_table]") {
+  JobTable table(6, 5);
+  table.finish(1);
+  table.adopt({2, 1, 2}, worker_id(1));
+  table.requeue({4, 1, 4});
+  CHECK(table.waiting() == std::vector<base::JobId>{3, 5});
+}
+
 }  // namespace

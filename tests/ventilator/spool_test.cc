@@ -447,3 +447,40 @@ TEST_CASE("an input that is offered again must have the records that were accept
   REQUIRE(spool.commit_end_of_input(false, ""));
   check_error(spool.matches(4, command("new")), Error::Kind::Conflict, "record 4 is new: the input of this run ended behind record 3");
 }
+
+TEST_CASE("a run that keeps its dispatches has the newest of each job when it is opened again", "[spool]") {
+  const Directory directory;
+  const base::WorkerId first{{1}}, second{{2}};
+  {
+    Spool spool = opened(directory);
+    REQUIRE(spool.keep_dispatches(true));
+    REQUIRE(spool.append(commands(1, 5)));
+    REQUIRE(spool.raise_horizon(5));
+    REQUIRE(spool.commit_dispatches(std::vector<ventilator::Dispatch>{{{1, 1, 1}, first}, {{2, 1, 2}, second}}));
+    REQUIRE(spool.commit_dispatches(std::vector<ventilator::Dispatch>{{{1, 1, 3}, second}}));
+  }
+  Spool spool = opened(directory);
+  REQUIRE(spool.keep_dispatches(true));
+  const auto found = spool.dispatches(std::vector<JobId>{1, 2, 3});
+  REQUIRE(found);
+  REQUIRE(found->size() == 2);
+  CHECK((*found)[0].attempt == base::Attempt{1, 1, 3});
+  CHECK((*found)[0].worker == second);
+  CHECK((*found)[1].attempt == base::Attempt{2, 1, 2});
+}
+
+TEST_CASE("a run whose dispatches were not kept is not continued at most once, nor the other way round", "[spool]") {
+  for (const bool keeps : {true, false}) {
+    const Directory directory;
+    {
+      Spool spool = opened(directory);
+      REQUIRE(spool.keep_dispatches(!keeps));
+      REQUIRE(spool.keep_dispatches(keeps));  // nothing has gone out yet
+      REQUIRE(spool.append(commands(1, 1)));
+      REQUIRE(spool.raise_horizon(1));
+    }
+    Spool spool = opened(directory);
+    CHECK(spool.keep_dispatches(keeps));
+    check_error(spool.keep_dispatches(!keeps), Error::Kind::Conflict, keeps ? "this run was begun with --at-most-once" : "this run was begun without --at-most-once");
+  }
+}

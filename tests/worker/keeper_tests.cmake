@@ -2,7 +2,7 @@
 add_executable(static_true static_true.c)
 target_link_options(static_true PRIVATE -static)
 
-pushmill_test(keeper_test 120 SOURCES keeper_test.cc keeper_ending_test.cc keeper_orphans_test.cc LIBRARIES keeper_runner base)
+pushmill_test(keeper_test 120 SOURCES keeper_test.cc keeper_deadline_test.cc keeper_ending_test.cc keeper_orphans_test.cc LIBRARIES keeper_runner base)
 target_compile_definitions(keeper_test PRIVATE KEEPER_PATH="$<TARGET_FILE:keeper>" TRUE_PATH="$<TARGET_FILE:static_true>")
 add_dependencies(keeper_test keeper static_true)
 

@@ -108,6 +108,7 @@ class Ctrl(NamedTuple):
     complete: bool
     heartbeat: int
     lease: int
+    no_overlap: bool
 
 
 class Refused(NamedTuple):
@@ -179,7 +180,7 @@ _attempt, _generation = _structure(_u64, _u64, _u64), _structure(_u64, _u64)
 
 MESSAGES = {
     48: (Job, _structure(_id, _u64, _generation, _u64, _u64, _list(_structure(_attempt, _bytes)))),
-    49: (Ctrl, _structure(_id, _u64, _generation, _u64, _u64, _list(_attempt), _bool, _period, _period)),
+    49: (Ctrl, _structure(_id, _u64, _generation, _u64, _u64, _list(_attempt), _bool, _period, _period, _bool)),
     50: (Refused, _structure(_id, _bytes)),
     51: (Free, _structure(_id, _u64, _generation, _list(_structure(_attempt, _integer(0, 1), _u64)))),
 }

@@ -15,6 +15,7 @@ WINDOW = 1 << 20  # of a stream on its way: a STATE behind it is not to come lat
 NO_COMMANDS = b"this worker runs calls of Python handlers only: a command needs pushmill's own worker"
 
 STOPPING = b"the worker is stopping"
+OVERDUE = b"ended with its lease: nothing had been heard of the sink"
 
 RUN_COMPLETE, HEAD_NOT_FOUND = 0, 105  # exit statuses
 
@@ -53,6 +54,8 @@ class Held:
     call: Call
     slot: int
     deadline: Optional[float]
+    listed_from: int = 0  # number of the first STATE that lists it
+    sent_at: float = 0.0  # of the newest STATE known to have been read that permits it to run
     killed_as: Optional[int] = None  # the outcome, once it is to be killed
 
 
@@ -97,7 +100,8 @@ class Core:
         self.head_timeout, self.hold_timeout = head_timeout, hold_timeout
         self.run, self.endpoint = NO_RUN, ""
         self.session, self.state_seq, self.newest_echo = 0, 0, 0
-        self.heartbeat, self.lease = 1.0, 10.0
+        self.heartbeat, self.lease, self.no_overlap = 1.0, 10.0, False
+        self.states, self.echoed_at = {}, float("-inf")  # {state_seq: when it was sent}; when the newest echoed one was
         self.held, self.results = {}, {}
         self.free_slots = list(range(slots, 0, -1))
         self.ignored = 0
@@ -120,6 +124,7 @@ class Core:
     def on_frame(self, run, message, now):
         if self.has_left:
             return
+        self._end_overdue(now)  # first: an echo that is read too late permits nothing
         if self.run not in (NO_RUN, run) or message.worker != self.worker:
             self.ignored += 1
         elif isinstance(message, codec.Refused):
@@ -133,7 +138,8 @@ class Core:
             return
         attempt, held = next((attempt, held) for attempt, held in self.held.items() if held.slot == slot)
         if held.killed_as is not None and item.signal:
-            item = item._replace(outcome=held.killed_as, reason=STOPPING if held.killed_as == codec.CANCELLED else b"")
+            why = STOPPING if self.stop_status is not None else OVERDUE
+            item = item._replace(outcome=held.killed_as, reason=why if held.killed_as == codec.CANCELLED else b"")
         self.free_slots.append(slot)
         self.busy_at = now
         self._end(attempt, held.call, item._replace(slot=slot))
@@ -149,6 +155,7 @@ class Core:
     def on_time(self, now):
         if self.has_left:
             return
+        self._end_overdue(now)
         for held in self.held.values():
             if held.deadline is not None and now >= held.deadline:
                 self._kill(held, codec.TIMEOUT)
@@ -175,6 +182,8 @@ class Core:
 
     def next_deadline(self):
         times = [self.state_at, self.echo_due, self._silence_ends(), *(held.deadline for held in self.held.values() if held.deadline is not None)]
+        if self.no_overlap:
+            times += [held.sent_at + self.lease for held in self.held.values() if held.killed_as is None]
         return min(times if self.leave_at is None else [*times, self.leave_at])
 
     # ---- what comes in
@@ -224,9 +233,11 @@ class Core:
             self._end(attempt, job, Item(attempt, codec.FAILED, exit_code=126, reason=NO_COMMANDS))
         elif self.stop_status is not None:
             self._end(attempt, job, Item(attempt, codec.RETURNED, reason=STOPPING))
+        elif self.no_overlap and now >= self.echoed_at + self.lease:
+            self._end(attempt, job, Item(attempt, codec.RETURNED, reason=OVERDUE))
         else:
             slot = self.free_slots.pop()
-            self.held[attempt] = Held(job, slot, now + job.time_limit if job.time_limit else None)
+            self.held[attempt] = Held(job, slot, now + job.time_limit if job.time_limit else None, self.state_seq + 1, self.echoed_at)
             self._effects.append(Start(slot, job))
 
     def _on_free(self, free):
@@ -237,6 +248,7 @@ class Core:
     def _on_ctrl(self, ctrl, now):
         self.heartbeat = max(ctrl.heartbeat / 1e6, LEAST_HEARTBEAT)
         self.lease = max(ctrl.lease / 1e6, self.heartbeat)
+        self.no_overlap = self.no_overlap or ctrl.no_overlap
         self.state_at = min(self.state_at, now + self.heartbeat)
         for attempt in ctrl.confirms:
             self.results.pop(attempt, None)
@@ -248,6 +260,11 @@ class Core:
         self.newest_echo, self.heard_at = ctrl.state_seq, now
         self.wait = self._least_wait()
         self.echo_due = now + self.wait
+        if ctrl.state_seq in self.states:
+            self.echoed_at = self.states[ctrl.state_seq]
+            self.states = {seq: at for seq, at in self.states.items() if seq > ctrl.state_seq}
+            for held in self.held.values():
+                held.sent_at = self.echoed_at if held.listed_from <= ctrl.state_seq else held.sent_at
         for result in self.results.values():  # 4.2, 4.15: sent before the STATE that was read, and not confirmed
             if result.sent_after < ctrl.state_seq:
                 result.is_sent = False
@@ -260,6 +277,12 @@ class Core:
         if held.killed_as is None:
             held.killed_as, held.deadline = outcome, None
             self._effects.append(Kill(held.slot))
+
+    def _end_overdue(self, now):
+        """4.17: others may soon run them."""
+        for held in self.held.values() if self.no_overlap else ():
+            if now >= held.sent_at + self.lease:
+                self._kill(held, codec.CANCELLED)
 
     def _end(self, attempt, job, item):
         self.held.pop(attempt, None)
@@ -298,6 +321,7 @@ class Core:
     def _send_state(self, now):
         self._state_due, self.state_at = False, now + self.heartbeat
         self.state_seq += 1
+        self.states = {seq: at for seq, at in self.states.items() if now - at <= self.lease} | {self.state_seq: now}
         held = [*((attempt, codec.RUNNING) for attempt in self.held), *((attempt, codec.ENDED) for attempt in self.results)]
         self._effects.append(Send(self.run, State(self.worker, self.session, self.state_seq, self.endpoint, "", self.host, self.slots, self.generation,
                                                   self.limit, held[:codec.MAX_ITEMS])))
