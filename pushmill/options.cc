@@ -18,8 +18,7 @@ std::optional<cli::Leave> parse_run(const std::vector<std::string>& arguments, R
   app.add_flag("-k,--keep-order", options.keep_order, "write outputs in the order of the input");
   sink::add_keep_output(app, options.keep_output);
   app.add_option("-a,--arg-file", options.input_file, "read the lines from FILE instead of standard input")->type_name("FILE");
-  app.add_option("--call", options.call, "call HANDLER with each line instead of running a command")->type_name("HANDLER");
-  cli::add_coprocess(app, options.coprocess, options.framing);
+  cli::add_work(app, options.work);
   app.add_option("--joblog", options.joblog, "write a log in GNU parallel's format")->type_name("FILE");
   cli::add_duration(app, "--timeout", options.timeout, "limit of one attempt; its whole process tree is ended");
   cli::add_count(app, "--retries", options.retries, 0, 1'000'000, "run a failing job N times in all; 0: until it succeeds")->default_str("1");
@@ -29,12 +28,10 @@ std::optional<cli::Leave> parse_run(const std::vector<std::string>& arguments, R
   const auto separator = std::find(arguments.begin(), arguments.end(), ":::");
   if (separator != arguments.end()) options.arguments.emplace(separator + 1, arguments.end());
   if (auto leave = cli::parse(app, {arguments.begin(), separator}, &options.words)) return leave;
-  if (!options.call.empty() && !options.words.empty()) return cli::Leave{cli::kExitUsage, "--call and a command exclude each other\n"};
-  if (auto leave = cli::check_coprocess(options.coprocess, options.framing, options.call, options.words)) return leave;
-  if (app.count("--call") > 0 && options.call.empty()) return cli::Leave{cli::kExitUsage, "--call: the name of a handler is missing\n"};
+  if (auto leave = cli::check_work(options.work, options.words)) return leave;
   if (app.count("--run-dir") > 0 && options.run_directory.empty()) return cli::Leave{cli::kExitUsage, "--run-dir: the name of the directory is empty\n"};
   if (options.arguments && !options.input_file.empty()) return cli::Leave{cli::kExitUsage, "::: and --arg-file exclude each other\n"};
-  if (options.call.size() > wire::kMaxName) return cli::Leave{cli::kExitUsage, "--call: the name of a handler has at most 256 bytes\n"};
+  if (options.work.call.value_or("").size() > wire::kMaxName) return cli::Leave{cli::kExitUsage, "--call: the name of a handler has at most 256 bytes\n"};
   for (const auto* words : {&options.words, options.arguments ? &*options.arguments : &options.words}) {
     if (const std::string* other = cli::find_source(*words)) return cli::Leave{cli::kExitUsage, *other + " is not supported here: there is one :::, or --arg-file\n"};
   }

@@ -14,9 +14,8 @@ struct RunOptions {
   std::uint32_t slots = 0;  // 0: as many as the surroundings allow
   bool keep_order = false;
   sink::KeepOutput keep_output = sink::KeepOutput::Failed;
-  std::string input_file, run_directory, joblog, call;
-  std::optional<std::string> coprocess;
-  std::optional<base::Framing> framing;
+  std::string input_file, run_directory, joblog;
+  cli::Work work;
   bool keep_run = false;
   base::Duration timeout{0};
   std::uint32_t retries = 1;

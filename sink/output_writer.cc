@@ -152,6 +152,16 @@ class JobBacklog : public Backlog {
   std::map<std::uint64_t, Chunk> chunks_;  // of the jobs that wait without their outputs
 };
 
+// Why a job failed, as a line, where that is not for its command to say.
+std::string notice(const wire::Result& result) {
+  if (result.outcome == base::Outcome::Ok) return {};
+  std::string why = result.reason;
+  if (why.empty() && result.outcome == base::Outcome::Timeout) why = "it was over its time limit";
+  if (why.empty()) return {};
+  const bool is_in_line = !result.err.empty() && result.err.back() != '\n';
+  return (is_in_line ? "\npushmill: job " : "pushmill: job ") + std::to_string(result.attempt.job) + ": " + why + "\n";
+}
+
 bool is_file(int fd) {
   struct stat status {};
   return ::fstat(fd, &status) == 0 && (S_ISREG(status.st_mode) || S_ISBLK(status.st_mode));
@@ -243,9 +253,10 @@ void OutputWriter::place(Row& row, std::uint64_t seq) {
   if (failure_) return;
   wire::Result& result = row.result;
   const base::JobId job = result.attempt.job;
+  const bool has_files = !row.out_file.empty() || !row.err_file.empty();
+  if (!has_files) result.err += notice(result);
   Emission emission{job, order_ == Order::Job ? job : seq, Emission::Kind::Silent, result.outcome != base::Outcome::Ok, std::move(result.out), std::move(result.err)};
   const std::size_t bytes = emission.bytes();
-  const bool has_files = !row.out_file.empty() || !row.err_file.empty();
   const bool is_silent = !has_files && emission.out.empty() && emission.err.empty();
   if (!is_silent) emission.kind = !has_files && held_bytes_ + bytes <= limits_.held_bytes ? Emission::Kind::Held : Emission::Kind::Fetch;
   if (backlog_->add(seq, std::move(emission))) held_bytes_.fetch_add(bytes, std::memory_order_relaxed);
@@ -332,7 +343,8 @@ bool OutputWriter::emit_row(Emission& emission) {
   }
   const wire::Result& result = row->result;
   const bool written = (row->out_file.empty() ? append(out_, result.out) : append_file(out_, row->out_file, result.out_bytes)) &&
-                       (row->err_file.empty() ? append(err_, result.err) : append_file(err_, row->err_file, result.err_bytes));
+                       (row->err_file.empty() ? append(err_, result.err) : append_file(err_, row->err_file, result.err_bytes)) &&
+                       append(err_, notice(result));
   if (!written) return false;
   emission.failed = result.outcome != base::Outcome::Ok;
   const bool has_files = !row->out_file.empty() || !row->err_file.empty();

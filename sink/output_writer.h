@@ -1,5 +1,5 @@
 // Emits the outputs of finished jobs to stdout and stderr, whole jobs in the order of completion or of the jobs, from a thread of its own, so that a slow
-// reader stalls nothing else. Owned by the sink's shell, which adds jobs after the commit of their rows and commits how far emission has come. Outputs that
+// reader stalls nothing else. Behind the stderr of a job that failed for more than its command's own reasons stands a line that says why. Owned by the sink's shell, which adds jobs after the commit of their rows and commits how far emission has come. Outputs that
 // have files are copied from these piece by piece.
 //
 // Memory is bounded whatever the reader does: outputs are kept while they are few and otherwise fetched from results.db when their turn comes; of the jobs

@@ -190,7 +190,7 @@ Status ResultLog::prepare_reading() {
        " stderr_bytes, slot, worker, host, reason, command, stdout, stderr, stdout_file, stderr_file FROM results WHERE job = ?1"},
       {&reading_.visit,
        // Three values in one: over millions of rows the calls to fetch them cost more than the row.
-       "SELECT job, (seq << 2) | ((outcome <> 'ok') << 1) | (stdout_bytes = 0 AND stderr_bytes = 0) FROM results"
+       "SELECT job, (seq << 2) | ((outcome <> 'ok') << 1) | (stdout_bytes = 0 AND stderr_bytes = 0 AND (outcome = 'ok' OR (outcome = 'failed' AND reason IS NULL))) FROM results"
        " WHERE job > ?1 ORDER BY job LIMIT ?2"},
   };
   for (const auto& [statement, sql] : all) {

@@ -67,7 +67,7 @@ struct Finished {
   base::JobId job = 0;
   std::uint64_t seq = 0;
   bool failed = false;  // any outcome but ok
-  bool silent = false;  // both outputs are empty
+  bool silent = false;  // both outputs are empty, and its command alone says why it failed, if it did
 };
 
 // What an opened results.db said of the run so far.

@@ -15,8 +15,7 @@ std::optional<cli::Leave> parse(const std::vector<std::string>& arguments, Optio
   app.add_option("--run-dir", options.run_directory, "directory of the run, the same as the sink's")->required()->type_name("DIR");
   app.add_option("--listen", options.listen, "where to listen for the sink's feedback; default: a free port or path like the sink's")->type_name("ENDPOINT");
   app.add_option("-a,--arg-file", options.input_file, "read the lines from FILE instead of standard input")->type_name("FILE");
-  app.add_option("--call", options.call, "call HANDLER with each line instead of running a command")->type_name("HANDLER");
-  cli::add_coprocess(app, options.coprocess, options.framing);
+  cli::add_work(app, options.work);
   cli::add_duration(app, "--timeout", options.timeout, "limit of one attempt");
   cli::add_count(app, "--retries", options.policy.retries, 0, 1'000'000, "run a failing job N times in all; 0: until it succeeds")->default_str("1");
   cli::add_duration(app, "--heartbeat", options.policy.heartbeat, "between signs of life")->default_str("1s");
@@ -26,12 +25,11 @@ std::optional<cli::Leave> parse(const std::vector<std::string>& arguments, Optio
                   "power: survives power loss; process: survives kill -9 only, faster")->default_str("power");
   app.add_flag("--insecure", options.insecure, "allow tcp:// endpoints, through which others could run commands as you");
   if (auto leave = cli::parse(app, arguments, &options.words)) return leave;
-  if (!options.call.empty() && !options.words.empty()) return cli::Leave{cli::kExitUsage, "--call and a command template exclude each other\n"};
   if (const std::string* source = cli::find_source(options.words)) {
     return cli::Leave{cli::kExitUsage, *source + " is for pushmill run; the ventilator reads its records from stdin or --arg-file\n"};
   }
-  if (auto leave = cli::check_coprocess(options.coprocess, options.framing, options.call, options.words)) return leave;
-  if (options.call.size() > wire::kMaxName) return cli::Leave{cli::kExitUsage, "--call: the name of a handler has at most 256 bytes\n"};
+  if (auto leave = cli::check_work(options.work, options.words)) return leave;
+  if (options.work.call.value_or("").size() > wire::kMaxName) return cli::Leave{cli::kExitUsage, "--call: the name of a handler has at most 256 bytes\n"};
   if (options.policy.lease < options.policy.heartbeat * 3) return cli::Leave{cli::kExitUsage, "--lease must be at least three times --heartbeat\n"};
   if (options.policy.heartbeat < base::Duration(10'000)) return cli::Leave{cli::kExitUsage, "--heartbeat must be at least 10ms\n"};
   return std::nullopt;

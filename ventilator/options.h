@@ -12,9 +12,8 @@
 namespace ventilator {
 
 struct Options {
-  std::string sink, listen, run_directory, input_file, call;
-  std::optional<std::string> coprocess;
-  std::optional<base::Framing> framing;
+  std::string sink, listen, run_directory, input_file;
+  cli::Work work;
   std::vector<std::string> words;  // of the command template
   wire::Policy policy;
   base::Duration timeout{0};

@@ -3,6 +3,7 @@
 #include <charconv>
 #include <utility>
 
+#include "json/json.h"
 #include "wire/codec.h"
 #include "wire/limits.h"
 
@@ -12,6 +13,17 @@ namespace {
 
 base::Error refused(base::JobId job, const std::string& why) {
   return {base::Error::Kind::Usage, "record " + std::to_string(job) + " " + why};
+}
+
+// HANDLER@VERSION
+std::pair<std::string_view, std::uint32_t> split_version(std::string_view call) {
+  const std::size_t at = call.rfind('@');
+  std::uint32_t version = 1;
+  if (at == std::string_view::npos) return {call, version};
+  const char* const end = call.data() + call.size();
+  const auto [stop, fault] = std::from_chars(call.data() + at + 1, end, version);
+  if (fault != std::errc{} || stop != end) return {call, 1};
+  return {call.substr(0, at), version};
 }
 
 }  // namespace
@@ -71,13 +83,17 @@ Template Template::parse(const std::vector<std::string>& words, JobDefaults defa
 
 Template Template::of(const WorkOptions& work, const JobDefaults& defaults) {
   if (work.coprocess) return coprocess(*work.coprocess, work.framing.value_or(base::Framing::Line), defaults);
-  if (!work.call.empty()) return call(work.call, 1, defaults);
+  if (work.call) {
+    const auto [handler, version] = split_version(*work.call);
+    return call(std::string(handler), version, work.framing == base::Framing::Json, defaults);
+  }
   return parse(work.words, defaults);
 }
 
-Template Template::call(std::string handler, std::uint32_t version, JobDefaults defaults) {
+Template Template::call(std::string handler, std::uint32_t version, bool takes_json, JobDefaults defaults) {
   // No replacement string in it, so no text of a command is the same.
-  Template made("--call " + handler + "@" + std::to_string(version), std::move(defaults));
+  Template made("--call " + handler + "@" + std::to_string(version) + (takes_json ? " --framing json" : ""), std::move(defaults));
+  made.takes_json_ = takes_json;
   made.handler_ = std::move(handler);
   made.version_ = version;
   return made;
@@ -124,6 +140,11 @@ base::Result<std::string> Template::line(base::JobId job, std::string_view recor
 }
 
 base::Result<base::JobSpec> Template::compose(base::JobId job, std::string_view record) const {
+  if (takes_json_) {
+    const auto value = json::parse(record, wire::kMaxDepth);
+    if (!value) return refused(job, "is not JSON: " + value.error().message);
+    return base::JobSpec{base::Call{handler_, version_, json::to_msgpack(*value)}, defaults_.time_limit};
+  }
   if (!handler_.empty()) return base::JobSpec{make_call(handler_, version_, record), defaults_.time_limit};
   if (record_) {
     base::JobSpec spec{*record_, defaults_.time_limit};

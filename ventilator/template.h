@@ -28,7 +28,7 @@ struct JobDefaults {
 // What a command line says of the jobs' work: one of the three.
 struct WorkOptions {
   std::vector<std::string> words;  // the command
-  std::string call;                // a handler
+  std::optional<std::string> call;  // a handler, or HANDLER@VERSION; version 1 without
   std::optional<std::string> coprocess;
   std::optional<base::Framing> framing;
 };
@@ -40,8 +40,8 @@ class Template {
   // number. Without any, ` {}` is appended; without words, the record is the line. As in GNU parallel, a replacement string within the command itself (no blank
   // and no `=` before it) turns quoting off in the whole line, so that the records may be whole commands.
   static Template parse(const std::vector<std::string>& words, JobDefaults defaults);
-  // Each record goes to `handler` as one string.
-  static Template call(std::string handler, std::uint32_t version, JobDefaults defaults);
+  // Each record goes to `handler`: as one string, or as the value that its JSON says.
+  static Template call(std::string handler, std::uint32_t version, bool takes_json, JobDefaults defaults);
 
   // Each record goes to a child of `line`, in which nothing is replaced.
   static Template coprocess(std::string line, base::Framing framing, JobDefaults defaults);
@@ -74,6 +74,7 @@ class Template {
   bool uses_record_ = false;
   std::string handler_;  // of a call; empty: a command
   std::uint32_t version_ = 0;
+  bool takes_json_ = false;
   std::optional<base::Record> record_;  // of a coprocess, without its input
 };
 

@@ -3,7 +3,7 @@
 #include <cstdint>
 
 #include "base/utf8.h"
-#include "worker/json.h"
+#include "json/json.h"
 
 namespace worker {
 
@@ -29,7 +29,7 @@ std::optional<std::string> write_record(Framing framing, base::JobId job, std::s
     case Framing::Json:
       if (!base::is_utf8(input)) return "the record is not UTF-8, which --framing json cannot carry: use length";
       bytes.append("{\"job\":").append(std::to_string(job)).append(",\"input\":");
-      append_json_string(input, bytes);
+      json::append_string(input, bytes);
       bytes.append("}\n");
       break;
   }
@@ -56,10 +56,11 @@ std::optional<AnswerFault> fault_of_answer(Framing framing, base::JobId job, std
   const bool is_blank = framing == Framing::Length ? answer.empty() : answer.find_first_not_of(kBlanks) == std::string_view::npos;
   if (is_blank) return AnswerFault{"the coprocess gave a blank answer to job " + std::to_string(job)};
   if (framing != Framing::Json) return std::nullopt;
-  JsonVerdict verdict = check_json(answer);
-  if (verdict.fault) return AnswerFault{"the coprocess's answer to job " + std::to_string(job) + " is not JSON: " + *verdict.fault};
-  if (verdict.error) return AnswerFault{std::move(*verdict.error), true};
-  return std::nullopt;
+  const auto value = json::parse(answer);
+  if (!value) return AnswerFault{"the coprocess's answer to job " + std::to_string(job) + " is not JSON: " + value.error().message};
+  const auto error = value->find("error");
+  if (!value->is_object() || error == value->end() || error->is_null()) return std::nullopt;
+  return AnswerFault{error->is_string() ? error->get<std::string>() : json::print(*error), true};
 }
 
 }  // namespace worker

@@ -102,23 +102,31 @@ const std::string* find_source(const std::vector<std::string>& words) {
   return found == words.end() ? nullptr : &*found;
 }
 
-void add_coprocess(CLI::App& app, std::optional<std::string>& coprocess, std::optional<base::Framing>& framing) {
-  app.add_option_function<std::string>("--coprocess", [&coprocess](const std::string& text) { coprocess = text; },
+void add_work(CLI::App& app, Work& work) {
+  app.add_option_function<std::string>("--call", [&work](const std::string& text) { work.call = text; },
+                                       "call HANDLER (or HANDLER@VERSION) with each line instead of running a command")->type_name("HANDLER");
+  app.add_option_function<std::string>("--coprocess", [&work](const std::string& text) { work.coprocess = text; },
                                        "keep a child of COMMAND in each slot: it is given each line and answers with one")->type_name("COMMAND");
   std::vector<std::string> framings;
   for (const auto known : {base::Framing::Line, base::Framing::Length, base::Framing::Json}) framings.emplace_back(base::name(known));
-  add_choice(app, "--framing", framings, [&framing](std::size_t index) { framing = static_cast<base::Framing>(index); },
-             "of records and answers of a coprocess: line, length (4 bytes, greatest first, and so many bytes) or json (one value a line)")->default_str("line");
+  add_choice(app, "--framing", framings, [&work](std::size_t index) { work.framing = static_cast<base::Framing>(index); },
+             "of records and answers of a coprocess: line, length (4 bytes, greatest first, and so many bytes) or json (one value a line); "
+             "of a call: line, its argument is text, or json, any value")->default_str("line");
 }
 
-std::optional<Leave> check_coprocess(const std::optional<std::string>& coprocess, const std::optional<base::Framing>& framing, const std::string& call,
-                                     const std::vector<std::string>& words) {
+std::optional<Leave> check_work(const Work& work, const std::vector<std::string>& words) {
   const auto wrong = [](const char* text) { return Leave{kExitUsage, text}; };
-  if (!coprocess && framing) return wrong("--framing belongs to --coprocess\n");
-  if (!coprocess) return std::nullopt;
-  if (coprocess->find_first_not_of(" \t\n") == std::string::npos) return wrong("--coprocess needs a command\n");
-  if (!call.empty()) return wrong("--coprocess and --call exclude each other\n");
-  if (!words.empty()) return wrong("--coprocess and a command exclude each other: the command of the coprocess is one word, in quotes\n");
+  if (work.call && work.coprocess) return wrong("--coprocess and --call exclude each other\n");
+  if (work.framing && !work.coprocess && !work.call) return wrong("--framing belongs to --coprocess or --call\n");
+  if (work.call) {
+    if (work.call->empty()) return wrong("--call: the name of a handler is missing\n");
+    if (!words.empty()) return wrong("--call and a command exclude each other\n");
+    if (work.framing == base::Framing::Length) return wrong("--framing length is for --coprocess: a call takes line or json\n");
+  }
+  if (work.coprocess) {
+    if (work.coprocess->find_first_not_of(" \t\n") == std::string::npos) return wrong("--coprocess needs a command\n");
+    if (!words.empty()) return wrong("--coprocess and a command exclude each other: the command of the coprocess is one word, in quotes\n");
+  }
   return std::nullopt;
 }
 

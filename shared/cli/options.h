@@ -42,10 +42,14 @@ CLI::Option* add_choice(CLI::App& app, const std::string& name, const std::vecto
 // The first of the words that name a source of arguments in GNU parallel (:::, ::::, :::+, ::::+); null: there is none.
 const std::string* find_source(const std::vector<std::string>& words);
 
-// --coprocess and --framing, and what is wrong about them beside a call (its handler) or the words of a command. The default framing is line.
-void add_coprocess(CLI::App& app, std::optional<std::string>& coprocess, std::optional<base::Framing>& framing);
-std::optional<Leave> check_coprocess(const std::optional<std::string>& coprocess, const std::optional<base::Framing>& framing, const std::string& call,
-                                     const std::vector<std::string>& words);
+// What jobs are when they are not commands: --call, --coprocess and --framing, and what is wrong about them beside each other or the words of a command.
+struct Work {
+  std::optional<std::string> call;  // HANDLER or HANDLER@VERSION
+  std::optional<std::string> coprocess;
+  std::optional<base::Framing> framing;  // none: line
+};
+void add_work(CLI::App& app, Work& work);
+std::optional<Leave> check_work(const Work& work, const std::vector<std::string>& words);
 
 // Prints what `leave` says and returns its status.
 int leave(const Leave& leave, const std::string& program);

@@ -21,6 +21,18 @@ class Calls(EndToEnd):
             self.assertIn("'nope'", reason)
             self.assertIn("echo", reason)
 
+    def test_json_lines_are_typed_arguments(self):
+        lines = ['[1, -2.5, "a", null]', '"text"', '{"k": [true]}', "7"]
+        self.assertEqual(self.run_to_end("run", "-k", "--call", "echo", "--framing", "json", stdin=lines).out, b'[1,-2.5,"a",null]\ntext\n{"k":[true]}\n7\n')
+        program = self.run_to_end("run", "--call", "echo", "--framing", "json", stdin=["1", "{"], status=104)
+        self.assertEqual(program.out, b"1\n")
+        self.assertIn("record 2 is not JSON", program.err)
+        self.assertIn("for --coprocess", self.run_to_end("run", "--call", "echo", "--framing", "length", ":::", "a", status=USAGE).err)
+
+    def test_a_call_that_fails_says_why(self):
+        program = self.run_to_end("run", "--call", "echo@9", ":::", "a", status=1)
+        self.assertIn("pushmill: job 1: the job calls version 9 of handler 'echo', this worker has version 1\n", program.err)
+
     def test_many_calls_through_the_ring(self):
         ring = Ring(self)
         ring.start("--call", "echo", records=range(5000))

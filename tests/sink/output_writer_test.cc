@@ -82,6 +82,38 @@ TEST_CASE("outputs leave in the order of completion, to stdout and to stderr", "
   CHECK(writer->held_bytes() == 0);
 }
 
+TEST_CASE("behind the outputs of a failed job stands why it failed, where its command cannot say", "[output_writer]") {
+  const auto held_bytes = GENERATE(std::size_t{16} << 20, std::size_t{0});  // from memory, and from results.db
+  TemporaryFolder folder;
+  auto log = open_log(folder.path());
+  Pipe err;
+  const auto finish = [&](base::JobId job, base::Outcome outcome, const std::string& text, const std::string& reason) {
+    sink::Row row = ok_row(job, "", text);
+    row.result.outcome = outcome;
+    row.result.reason = reason;
+    log->finish(std::move(row));
+  };
+  finish(1, base::Outcome::Failed, "", "");
+  finish(2, base::Outcome::Failed, "", "no such handler");
+  finish(3, base::Outcome::Timeout, "half a line", "");
+  finish(4, base::Outcome::Lost, "", "its worker was not heard of for a lease");
+  finish(5, base::Outcome::Ok, "fine\n", "");
+  commit(*log);
+  const auto order = GENERATE(Order::Completion, Order::Job);
+  const auto reopened = GENERATE(false, true);
+  const std::string expected = "pushmill: job 2: no such handler\nhalf a line\npushmill: job 3: it was over its time limit\n"
+                               "pushmill: job 4: its worker was not heard of for a lease\nfine\n";
+  if (reopened) {
+    log.reset();
+    log = open_log(folder.path());
+  }
+  auto writer = open_writer(*log, order, 0, err.writer.get(), err.writer.get(), {held_bytes, 1000});
+  if (!reopened) writer->add(log->committed_rows(), 1);
+  CHECK(err.read(expected.size()) == expected);
+  CHECK(eventually([&] { return writer->emitted() == 5; }));
+  CHECK_FALSE(err.has_bytes());
+}
+
 TEST_CASE("the stdout of a job comes before its stderr where both are one file", "[output_writer]") {
   TemporaryFolder folder;
   auto log = open_log(folder.path());

@@ -139,15 +139,18 @@ TEST_CASE("finished jobs are told in job order with their number, failure and si
   auto log = open_log(folder.path());
   log->finish(ok_row(20'000, "x"));
   Row failed = ok_row(3);
-  failed.result.outcome = Outcome::Timeout;
+  failed.result.outcome = Outcome::Failed;
   log->finish(failed);
-  for (base::JobId job = 4; job < 20'000; ++job) log->finish(ok_row(job, "", "e"));
+  failed.result.attempt.job = 4;
+  failed.result.outcome = Outcome::Timeout;  // there is something to say of it
+  log->finish(failed);
+  for (base::JobId job = 5; job < 20'000; ++job) log->finish(ok_row(job, "", "e"));
   commit(*log);
   std::vector<Finished> all;
   REQUIRE(log->for_each_finished([&](const Finished& finished) { all.push_back(finished); }));
   REQUIRE(all.size() == 19'998);
   CHECK((all[0].job == 3 && all[0].seq == 2 && all[0].failed && all[0].silent));
-  CHECK((all[1].job == 4 && all[1].seq == 3 && !all[1].failed && !all[1].silent));
+  CHECK((all[1].job == 4 && all[1].seq == 3 && all[1].failed && !all[1].silent));
   CHECK((all.back().job == 20'000 && all.back().seq == 1));
   std::size_t above = 0;
   REQUIRE(log->for_each_finished([&](const Finished&) { ++above; }, 19'990));

@@ -168,7 +168,7 @@ TEST_CASE("a job takes shell, directory and time limit from the defaults", "[tem
 }
 
 TEST_CASE("a call hands any record to its handler as one packed string", "[template]") {
-  const auto made = Template::call("echo", 3, {"/bin/bash", "/some/where", base::Duration(7)});
+  const auto made = Template::call("echo", 3, false, {"/bin/bash", "/some/where", base::Duration(7)});
   for (const auto& record : {std::string("a b"), std::string(), std::string("\0\xff'{}", 5)}) {
     const auto spec = made.compose(1, record);
     REQUIRE(spec);
@@ -179,6 +179,34 @@ TEST_CASE("a call hands any record to its handler as one packed string", "[templ
   }
 }
 
+TEST_CASE("a call that takes JSON hands its value to the handler", "[template]") {
+  const auto made = Template::call("sum", 1, true, {});
+  const auto printed = [&](std::string_view record) {
+    const auto spec = made.compose(1, record);
+    REQUIRE(spec);
+    return *wire::print_value(std::get<base::Call>(spec->work).arguments);
+  };
+  CHECK(printed("[1, -2, 2.5, \"a\", null, {\"b\": [true]}]") == "[1,-2,2.5,\"a\",null,{\"b\":[true]}]");
+  CHECK(printed("\"plain\"") == "plain");
+  for (const char* bad : {"", "[1,", "[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]"}) {
+    const auto spec = made.compose(3, bad);
+    REQUIRE_FALSE(spec);
+    CHECK(spec.error().kind == base::Error::Kind::Usage);
+    CHECK(spec.error().message.starts_with("record 3 is not JSON: "));
+  }
+  CHECK(printed("[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]").ends_with("]"));
+}
+
+TEST_CASE("a handler may be asked for by its version", "[template]") {
+  const auto text = [](const char* call) { return Template::of({{}, call, {}, {}}, {}).text(); };
+  CHECK(text("sum") == "--call sum@1");
+  CHECK(text("sum@3") == "--call sum@3");
+  CHECK(text("a@b") == "--call a@b@1");
+  CHECK(text("a@") == "--call a@@1");
+  CHECK(text("a@99999999999") == "--call a@99999999999@1");
+  CHECK(Template::of({{}, "sum", {}, base::Framing::Json}, {}).text() == "--call sum@1 --framing json");
+}
+
 TEST_CASE("the text of a template is that of every template with the same jobs", "[template]") {
   const auto text = [](const Words& words) { return Template::parse(words, {}).text(); };
   CHECK(text({}) == "{}");
@@ -187,8 +215,8 @@ TEST_CASE("the text of a template is that of every template with the same jobs",
   CHECK(text({"echo", "{}"}) == "echo {}");
   CHECK(text({""}) == " {}");
   CHECK(text({"a", "{#}"}) == "a {#}");
-  CHECK(Template::call("echo", 2, {}).text() == "--call echo@2");
-  CHECK(text({"--call echo@2"}) != Template::call("echo", 2, {}).text());
+  CHECK(Template::call("echo", 2, false, {}).text() == "--call echo@2");
+  CHECK(text({"--call echo@2"}) != Template::call("echo", 2, false, {}).text());
 }
 
 TEST_CASE("the text of a template parses to the same template", "[template]") {
@@ -260,7 +288,7 @@ TEST_CASE("an encoded job is the composed one, and is refused above the limit of
   REQUIRE(decoded);
   CHECK(*decoded == *command.compose(3, "a b"));
 
-  const auto call = Template::call("echo", 1, {});
+  const auto call = Template::call("echo", 1, false, {});
   const auto refused = call.encode(12, std::string(wire::kMaxJob, 'a'), bytes);
   REQUIRE_FALSE(refused);
   CHECK(refused.error().kind == base::Error::Kind::Usage);

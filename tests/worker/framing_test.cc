@@ -1,9 +1,7 @@
-// How records are written for coprocesses and what becomes of their answers; JSON as strict as RFC 8259.
+// How records are written for coprocesses and what becomes of their answers.
 #include "worker/framing.h"
 
 #include <catch2/catch.hpp>
-
-#include "worker/json.h"
 
 using base::Framing;
 using namespace worker;
@@ -30,7 +28,7 @@ TEST_CASE("a record is written as its framing says", "[framing]") {
   CHECK(written(Framing::Line, std::string_view("a\0b\xff", 4)) == std::string("a\0b\xff\n", 5));
   CHECK(written(Framing::Length, "a\nb") == std::string("\0\0\0\3a\nb", 7));
   CHECK(written(Framing::Length, std::string(0x010203, 'x')).substr(0, 5) == std::string("\0\1\2\3x", 5));
-  CHECK(written(Framing::Json, "a\"\\\n\r\t\x01\x7f\xc3\xbc") == "{\"job\":7,\"input\":\"a\\\"\\\\\\n\\r\\t\\u0001\\u007f\xc3\xbc\"}\n");
+  CHECK(written(Framing::Json, "a\"\\\n\r\t\x01\x7f\xc3\xbc") == "{\"job\":7,\"input\":\"a\\\"\\\\\\n\\r\\t\\u0001\x7f\xc3\xbc\"}\n");
 }
 
 TEST_CASE("a record that its framing cannot carry is refused with the reason", "[framing]") {
@@ -89,19 +87,6 @@ TEST_CASE("in json an answer with an error is a fault with its text, and one tha
   REQUIRE(no_json);
   CHECK_FALSE(no_json->is_answer);
   CHECK(no_json->reason.starts_with("the coprocess's answer to job 7 is not JSON: "));
-}
-
-TEST_CASE("what RFC 8259 calls JSON is taken, and nothing else", "[json]") {
-  for (const char* good : {"0", "-0", "1.5e+3", "1E9", "-12.0", "true", "false", "null", "\"\"", "[]", "{}", " [ 1 , [ ] , { } ] ", "{\"a\":1,\"a\":2}", "\"\\u0000\\\"\\/\"",
-                           "\"\x7f\"", "\"\xf0\x9f\x98\x80\"", "{ \"a\" : [ null ] }\r\n"})
-    CHECK(check_json(good).fault.value_or("") == "");
-  for (const char* bad : {"", " ", "01", "+1", "1.", ".5", "1e", "-", "0x1", "True", "nul", "NaN", "\"", "\"a", "\"\t\"", "\"\\x\"", "\"\\u12g4\"", "\"\\ud800\"", "\"\\udc00\"",
-                          "\"\\ud800\\u0041\"", "[", "[1", "[1,]", "[,]", "[1 2]", "]", "{", "{\"a\"}", "{\"a\":}", "{\"a\":1,}", "{a:1}", "{1:2}", "1 2", "[] x", "'a'",
-                          "// c\n1", "\"\xff\"", "\"\xed\xa0\x80\"", "\xef\xbb\xbf 1"})
-    CHECK(check_json(bad).fault);
-  CHECK(check_json(std::string_view("1\0", 2)).fault);
-  CHECK_FALSE(check_json(std::string(500, '[') + std::string(500, ']')).fault);
-  CHECK(check_json(std::string(100'000, '[')).fault);
 }
 
 }  // namespace
