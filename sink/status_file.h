@@ -11,6 +11,7 @@
 
 #include "base/ids.h"
 #include "base/time.h"
+#include "json/json.h"
 #include "sink/core.h"
 #include "sink/tallies.h"
 
@@ -34,9 +35,8 @@ class StatusFile {
 
  private:
   void write(const Core& core, const base::RunId& run, base::TimePoint now);
-  void append_counts(const Core& core, std::string& json) const;
-  void append_jobs(const Core& core, base::WallTime wall, std::string& json) const;
-  void append_workers(std::string& json) const;
+  void add_jobs(const Core& core, base::WallTime wall, json::Value& status) const;
+  void add_workers(json::Value& status) const;
   double rate(std::uint64_t finished, base::TimePoint now);
 
   const std::string path_;
@@ -46,7 +46,7 @@ class StatusFile {
   std::map<base::WorkerId, std::uint32_t> here_;  // slots of the workers that have not left
   base::TimePoint next_;
   std::deque<std::pair<base::TimePoint, std::uint64_t>> finished_;  // one a heartbeat, the last minute of them
-  std::string written_;  // without the time and the rate
+  json::Value written_;  // without the time and the rate
 };
 
 }  // namespace sink

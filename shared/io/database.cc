@@ -71,6 +71,11 @@ base::Status make_private(const std::string& path) {
   return base::ok();
 }
 
+bool has_log(const std::string& path) {
+  struct stat status {};
+  return ::stat((path + "-wal").c_str(), &status) == 0 && status.st_size > 0;
+}
+
 // A path as it stands in a file: URI.
 std::string in_uri(const std::string& path) {
   std::string text;
@@ -291,22 +296,30 @@ base::Result<Database> Database::open_read_only(const std::string& path, int ver
   struct stat status {};
   if (::stat(path.c_str(), &status) != 0) return system_error(path, "cannot open", errno);
   Database database;
-  if (auto opened = database.connect(path, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX); !opened) return opened.error();
+  if (auto opened = database.connect(path, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_URI); !opened) return opened.error();
   auto fine = database.check_for_reading(path, version);
   if (fine) return database;
   // Where the -shm file cannot be made SQLite refuses. Without a log nobody writes, and the file alone is the whole of it.
-  const bool has_log = ::stat((path + "-wal").c_str(), &status) == 0 && status.st_size > 0;
-  if (fine.error().kind != Error::Kind::Io || has_log) return fine.error();
+  if (fine.error().kind != Error::Kind::Io || has_log(path)) return fine.error();
   Database still;
   if (auto opened = still.connect("file:" + in_uri(path) + "?immutable=1", SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_URI); !opened) return opened.error();
   if (fine = still.check_for_reading(path, version); !fine) return fine.error();
   return still;
 }
 
-base::Result<Database> Database::open_in_memory() {
-  Database database;
-  if (auto opened = database.connect(":memory:", SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX); !opened) return opened.error();
-  return database;
+base::Status Database::attach_read_only(const std::string& path, std::string_view name) {
+  const std::string quoted = "\"" + std::string(name) + "\"";
+  for (const bool is_still : {false, true}) {  // as above
+    auto attach = prepare("ATTACH ?1 AS " + quoted);
+    if (!attach) return attach.error();
+    const std::string where = is_still ? "file:" + in_uri(path) + "?immutable=1" : path;
+    if (auto attached = attach->bind_text(1, where).run(); !attached) return attached;
+    const auto tables = query_integer("SELECT count(*) FROM " + quoted + ".sqlite_master");
+    if (tables) return base::ok();
+    if (is_still || tables.error().kind != Error::Kind::Io || has_log(path)) return tables.error();
+    if (auto detached = execute(("DETACH " + quoted).c_str()); !detached) return detached;
+  }
+  return base::ok();
 }
 
 base::Result<Statement> Database::prepare(std::string_view sql, std::string_view* rest) {

@@ -59,8 +59,8 @@ class Database {
   // An existing file, for reading only, by one thread at a time; NotFound if there is none. Nothing is written but the memory that readers share (-shm),
   // and that only where it can be: a directory may be read-only.
   static base::Result<Database> open_read_only(const std::string& path, int version);
-  // One without a file.
-  static base::Result<Database> open_in_memory();
+  // Adds another file to a connection for reading, as `name`.
+  base::Status attach_read_only(const std::string& path, std::string_view name);
   Database() = default;
   Database(Database&&) noexcept;
   Database& operator=(Database&&) noexcept;
