@@ -43,7 +43,8 @@ base::Result<int> log(const LogOptions& options) {
   if (!run) return run.error();
   auto results = run->results();
   if (!results) return results.error();
-  std::vector<std::string> names{"job", "outcome", "exit", "try", "seconds", "host", "ended", "command"};
+  const std::string last_job = std::to_string(run->summary() ? run->summary()->accepted : 0);  // as wide as it gets
+  std::vector<std::string> names{std::string(last_job.size() > 3 ? last_job.size() - 3 : 0, ' ') + "job", "outcome", "exit", "try", "seconds", "host", "ended", "command"};
   std::optional<Rows> rows;
   io::Statement page;
   if (*results) {

@@ -313,11 +313,12 @@ base::Status Database::attach_read_only(const std::string& path, std::string_vie
     auto attach = prepare("ATTACH ?1 AS " + quoted);
     if (!attach) return attach.error();
     const std::string where = is_still ? "file:" + in_uri(path) + "?immutable=1" : path;
-    if (auto attached = attach->bind_text(1, where).run(); !attached) return attached;
-    const auto tables = query_integer("SELECT count(*) FROM " + quoted + ".sqlite_master");
+    const auto attached = attach->bind_text(1, where).run();
+    const auto tables = attached ? query_integer("SELECT count(*) FROM " + quoted + ".sqlite_master") : base::Result<std::int64_t>(attached.error());
     if (tables) return base::ok();
     if (is_still || tables.error().kind != Error::Kind::Io || has_log(path)) return tables.error();
-    if (auto detached = execute(("DETACH " + quoted).c_str()); !detached) return detached;
+    if (attached)
+      if (auto detached = execute(("DETACH " + quoted).c_str()); !detached) return detached;
   }
   return base::ok();
 }
