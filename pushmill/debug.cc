@@ -61,7 +61,8 @@ void give_environment(const base::Command& command, base::JobId job) {
 }
 
 base::Result<int> become(const base::Command& command, const std::string& input, const std::string& directory, base::JobId job) {
-  if (!directory.empty() && ::chdir(directory.c_str()) != 0) return Error{Error::Kind::NotFound, "cannot enter " + directory + ", where the job runs: " + std::strerror(errno)};
+  if (!directory.empty() && ::chdir(directory.c_str()) != 0)
+    return Error{Error::Kind::NotFound, "cannot enter " + directory + ", where the job runs: " + std::strerror(errno)};
   if (auto given = give_stdin(input); !given) return given.error();
   give_environment(command, job);
   const std::string shell = command.shell.empty() ? "/bin/sh" : command.shell;

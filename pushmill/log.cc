@@ -27,6 +27,17 @@ std::string sql_of(const LogOptions& options) {
   return sql + " ORDER BY job LIMIT " + std::to_string(kPage);
 }
 
+std::vector<std::string> words_of(std::string_view list) {
+  std::vector<std::string> words;
+  while (!list.empty()) {
+    const std::size_t end = std::min(list.find(','), list.size());
+    words.emplace_back(list.substr(0, end));
+    list.remove_prefix(std::min(list.size(), end + 1));
+    while (list.starts_with(' ')) list.remove_prefix(1);
+  }
+  return words;
+}
+
 std::vector<Value> table_row(const std::vector<Value>& row) {
   const auto number = [&](Column column) { return std::get_if<std::int64_t>(&row[column]) != nullptr ? std::get<std::int64_t>(row[column]) : 0; };
   const auto* reason = std::get_if<std::string>(&row[kReason]);
@@ -44,17 +55,16 @@ base::Result<int> log(const LogOptions& options) {
   auto results = run->results();
   if (!results) return results.error();
   const std::string last_job = std::to_string(run->summary() ? run->summary()->accepted : 0);  // as wide as it gets
-  std::vector<std::string> names{std::string(last_job.size() > 3 ? last_job.size() - 3 : 0, ' ') + "job", "outcome", "exit", "try", "seconds", "host", "ended", "command"};
-  std::optional<Rows> rows;
+  std::vector<std::string> names{"job", "outcome", "exit", "try", "seconds", "host", "ended", "command"};
+  if (last_job.size() > names[0].size()) names[0].insert(0, last_job.size() - names[0].size(), ' ');
   io::Statement page;
   if (*results) {
     auto prepared = (*results)->prepare(sql_of(options));
     if (!prepared) return prepared.error();
     page = std::move(*prepared);
-    if (options.format != Format::Table) names.clear();
-    for (int i = 0; i < page.columns() && options.format != Format::Table; ++i) names.push_back(page.column_name(i));
   }
-  rows.emplace(stdout, options.format, names);
+  if (options.format != Format::Table) names = words_of(kColumns);
+  Rows rows(stdout, options.format, names);
   std::vector<std::vector<Value>> read;
   for (std::int64_t after = 0; *results;) {
     page.bind(1, after);
@@ -73,11 +83,11 @@ base::Result<int> log(const LogOptions& options) {
     // Only now, when nothing is read any more: whoever reads us may take his time.
     for (auto& values : read) {
       after = std::get<std::int64_t>(values[kJob]);
-      rows->add(options.format == Format::Table ? table_row(values) : std::move(values));
+      rows.add(options.format == Format::Table ? table_row(values) : std::move(values));
     }
     if (read.size() < kPage) break;
   }
-  if (auto ended = rows->end(); !ended) return ended.error();
+  if (auto ended = rows.end(); !ended) return ended.error();
   return cli::kExitOk;
 }
 

@@ -69,7 +69,8 @@ Leaving parse_log(const std::vector<std::string>& arguments, LogOptions& options
   app.add_flag("--failed", options.failed, "only those that did not succeed");
   std::vector<std::string> outcomes;
   for (std::uint8_t i = 0; i < base::kOutcomes; ++i) outcomes.emplace_back(base::name(static_cast<base::Outcome>(i)));
-  cli::add_choice(app, "--outcome", outcomes, [&options](std::size_t index) { options.outcome = static_cast<base::Outcome>(index); }, "only those that ended so: ok, failed, timeout, lost ...");
+  cli::add_choice(app, "--outcome", outcomes, [&options](std::size_t index) { options.outcome = static_cast<base::Outcome>(index); },
+                  "only those that ended so: ok, failed, timeout, lost ...");
   app.add_option("--worker", options.worker, "only those of this host, or of the worker whose id begins so")->type_name("NAME");
   add_moment(app, "--since", options.since, "only those that ended then or later: 2026-11-22, '2026-11-22 05:01', or 2h for two hours ago");
   add_moment(app, "--until", options.until, "only those that ended before");
@@ -140,7 +141,8 @@ Leaving parse_retry(const std::vector<std::string>& arguments, RetryOptions& opt
   app.add_option("DIR JOB...", words, "the run directory and the numbers of jobs")->type_name("");
   bool failed = false;
   app.add_flag("--failed", failed, "all that did not succeed; the default");
-  app.add_flag_callback("--lost", [&options] { options.choice.which = sink::RetryChoice::Which::Lost; }, "all whose workers died under them")->excludes("--failed");
+  app.add_flag_callback("--lost", [&options] { options.choice.which = sink::RetryChoice::Which::Lost; }, "all whose workers died under them")
+      ->excludes("--failed");
   if (auto leave = cli::parse(app, arguments, nullptr)) return leave;
   for (std::size_t i = 0; i < words.size(); ++i) {
     const auto job = parse_job(words[i]);

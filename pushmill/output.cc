@@ -69,7 +69,8 @@ base::Result<int> output(const OutputOptions& options) {
     }
   }
   const std::string job = "job " + std::to_string(options.job);
-  if (!found && options.attempt > 0) return Error{Error::Kind::NotFound, job + " has no attempt " + std::to_string(options.attempt) + " that has ended: see pushmill why"};
+  if (!found && options.attempt > 0)
+    return Error{Error::Kind::NotFound, job + " has no attempt " + std::to_string(options.attempt) + " that has ended: see pushmill why"};
   if (!found) return Error{Error::Kind::NotFound, job + " is not finished in " + run->path() + ": see pushmill why"};
   if (found->file) {
     if (auto copied = copy_file(run->path() + "/" + *found->file); !copied) return copied.error();

@@ -44,8 +44,9 @@ base::Result<int> retry(const RetryOptions& options) {
   const auto is_embedded = was_begun_by_run(found->path);
   if (!is_embedded) return is_embedded.error();
   if (*is_embedded) return resume({found->path});
+  const std::string jobs = std::to_string(*count) + (*count == 1 ? " job" : " jobs");
   if (*count == 0) std::fprintf(stderr, "pushmill: there is nothing to retry in %s\n", found->path.c_str());
-  else std::fprintf(stderr, "pushmill: %llu job%s will run again: start the sink and the ventilator of %s again\n", static_cast<unsigned long long>(*count), *count == 1 ? "" : "s", found->path.c_str());
+  else std::fprintf(stderr, "pushmill: %s will run again: start the sink and the ventilator of %s again\n", jobs.c_str(), found->path.c_str());
   return cli::kExitOk;
 }
 

@@ -49,7 +49,7 @@ base::Status RunReader::read() {
   sink_ = io::Lock::holder(path_, io::Lock::kSink);
   const bool is_live = ventilator_ || sink_;
   has_databases_ = !is_live || !io::is_network_filesystem(path_);
-  read_status();
+  if (sink_) read_status();
   if (!has_databases_) return base::ok();
   auto summary = ventilator::Spool::peek(path_);
   if (summary) summary_ = std::move(*summary);
@@ -92,7 +92,8 @@ const char* RunReader::state_text() const {
 std::string RunReader::holder() const { return ventilator_ ? *ventilator_ : sink_.value_or(""); }
 
 Error RunReader::kept() const {
-  return {Error::Kind::Busy, path_ + ": is on a network file system, where a live run has its databases to itself (" + holder() + "): pushmill status tells how it stands"};
+  return {Error::Kind::Busy,
+          path_ + ": is on a network file system, where a live run has its databases to itself (" + holder() + "): pushmill status tells how it stands"};
 }
 
 base::Result<std::optional<io::Database>> RunReader::results() const {
@@ -112,7 +113,7 @@ std::string RunReader::command() const {
 
 base::Result<RunCounts> RunReader::counts() const {
   RunCounts counts;
-  const bool is_told = state() == State::Live && status_.is_object();
+  const bool is_told = status_.is_object();
   if (is_told) {
     counts.finished = static_cast<std::uint64_t>(number_in(status_, "finished"));
     counts.failed = static_cast<std::uint64_t>(number_in(status_, "failed"));

@@ -44,7 +44,7 @@ class RunReader {
   std::optional<int> exit_status() const { return exit_status_; }  // of one that has ended
   std::string command() const;  // the words it was begun with; empty: not known
 
-  // What the sink last said of itself, while it lived: see docs/ANSWERS.md. Null: nothing, as of a run that was short.
+  // What the living sink last said of itself (docs/ANSWERS.md). Null: nothing yet, or none lives.
   const json::Value& status() const { return status_; }
   // Of a live run as its sink says, else counted in its log.
   base::Result<RunCounts> counts() const;

@@ -68,7 +68,8 @@ base::Result<int> sql(const SqlOptions& options) {
     std::string_view rest;
     auto query = database->prepare(options.query, &rest);
     if (!query) return Error{Error::Kind::Usage, query.error().message};
-    if (query->columns() == 0 || !query->is_read_only()) return Error{Error::Kind::Usage, "a query that reads is wanted, such as SELECT: the tables are those of RESULTS_DB.md"};
+    if (query->columns() == 0 || !query->is_read_only())
+      return Error{Error::Kind::Usage, "a query that reads is wanted, such as SELECT: the tables are those of RESULTS_DB.md"};
     if (rest.find_first_not_of(" \t\r\n;") != std::string_view::npos) return Error{Error::Kind::Usage, "one query at a time: there is more behind the first"};
     if (auto collected = collect(*query, options.format, file.get()); !collected) return collected.error();
   }

@@ -27,8 +27,8 @@ base::Result<json::Value> workers_of_log(const RunReader& run) {
   if (!tallies) return tallies.error();
   json::Value workers = json::Value::array();
   for (const auto& [id, tally] : *tallies) {
-    workers.push_back({{"worker", id.hex()}, {"host", json::bytes(tally.host)}, {"has_left", true}, {"slots", 0}, {"done", tally.done}, {"failed", tally.failed},
-                       {"lost", tally.lost}, {"runtime_us", tally.runtime_us}, {"heard_at", tally.heard_at}});
+    workers.push_back({{"worker", id.hex()}, {"host", json::bytes(tally.host)}, {"has_left", true}, {"slots", 0}, {"done", tally.done},
+                       {"failed", tally.failed}, {"lost", tally.lost}, {"runtime_us", tally.runtime_us}, {"heard_at", tally.heard_at}});
   }
   return workers;
 }
@@ -39,7 +39,7 @@ base::Result<json::Value> describe(const RunReader& run) {
   if (!counts) return counts.error();
   const bool is_live = run.state() == RunReader::State::Live;
   const json::Value& told = run.status();
-  const bool is_told = is_live && told.is_object();
+  const bool is_told = told.is_object();
   json::Value all{{"run", run.path()}, {"state", run.state_text()}};
   all["run"] = json::bytes(run.path());
   all["holder"] = is_live ? json::bytes(run.holder()) : json::Value();
@@ -85,8 +85,8 @@ void print_heading(const RunReader& run, const json::Value& all) {
 }
 
 void print_counts(const json::Value& all) {
-  std::string line = plural(number_in(all, "jobs"), "job") + (flag_in(all, "is_total") ? "" : " so far") + ": " + std::to_string(number_in(all, "done")) + " done, " +
-                     std::to_string(number_in(all, "failed")) + " failed, ";
+  std::string line = plural(number_in(all, "jobs"), "job") + (flag_in(all, "is_total") ? "" : " so far") + ": ";
+  line += std::to_string(number_in(all, "done")) + " done, " + std::to_string(number_in(all, "failed")) + " failed, ";
   if (!all["out"].is_null()) line += std::to_string(number_in(all, "out")) + " out, ";
   line += std::to_string(number_in(all, "waiting")) + " waiting";
   if (!all["rate"].is_null()) {
@@ -121,8 +121,9 @@ base::Status print_out(const json::Value& all, base::WallTime now) {
   std::printf("\n");
   Rows rows(stdout, Format::Table, {"job out", "attempt", "worker", "since", "state"});
   for (const json::Value& out : all["jobs_out"]) {
+    const std::string state = std::string(flag_in(out, "is_running") ? "running" : "handed out") + (flag_in(out, "is_alone") ? ", alone" : "");
     rows.add({number_in(out, "job"), std::to_string(number_in(out, "epoch")) + "." + std::to_string(number_in(out, "n")), text_in(out, "worker").substr(0, 8),
-              ago(number_in(out, "since"), now), std::string(flag_in(out, "is_running") ? "running" : "handed out") + (flag_in(out, "is_alone") ? ", alone" : "")});
+              ago(number_in(out, "since"), now), state});
   }
   if (auto ended = rows.end(); !ended) return ended;
   const std::int64_t more = number_in(all, "out") - static_cast<std::int64_t>(all["jobs_out"].size());

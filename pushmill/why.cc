@@ -88,7 +88,8 @@ base::Result<std::optional<std::string>> read_command(io::Database& jobs, base::
 std::string how_it_ended(const Attempt& attempt) {
   std::string text = attempt.outcome;
   if (attempt.outcome == "ok") text = "it succeeded";
-  else if (attempt.outcome == "failed" && attempt.signal > 0) text = "it was ended by signal " + std::to_string(attempt.signal) + " (" + ::strsignal(static_cast<int>(attempt.signal)) + ")";
+  else if (attempt.outcome == "failed" && attempt.signal > 0)
+    text = "it was ended by signal " + std::to_string(attempt.signal) + " (" + ::strsignal(static_cast<int>(attempt.signal)) + ")";
   else if (attempt.outcome == "failed") text = "it failed with exit status " + std::to_string(attempt.exit_code);
   else if (attempt.outcome == "timeout") text = "it was over its time limit, and was ended";
   else if (attempt.outcome == "lost") text = "its worker was lost";
@@ -107,20 +108,25 @@ void print_attempt(const Attempt& attempt, base::WallTime now) {
   const bool is_known = attempt.worker.find_first_not_of('0') != std::string::npos;
   if (is_known) std::printf(", worker %s", attempt.worker.substr(0, 8).c_str());
   if (attempt.slot > 0) std::printf(", slot %lld", static_cast<long long>(attempt.slot));
-  if (attempt.started_at > 0) std::printf(", %s to %s (%s s)", clock_text(attempt.started_at, now).c_str(), clock_text(attempt.finished_at, now).c_str(), seconds_text(attempt.runtime_us).c_str());
+  if (attempt.started_at > 0) {
+    std::printf(", %s to %s (%s s)", clock_text(attempt.started_at, now).c_str(), clock_text(attempt.finished_at, now).c_str(),
+                seconds_text(attempt.runtime_us).c_str());
+  }
   if (attempt.alone) std::printf(", alone on its worker");
   std::printf(":\n    %s\n", shown(how_it_ended(attempt)).c_str());
 }
 
 std::uint64_t counted(const Story& story, bool losses) {
-  return static_cast<std::uint64_t>(std::count_if(story.attempts.begin(), story.attempts.end(), [losses](const Attempt& a) { return a.counted && !a.is_result && (a.outcome == "lost") == losses; }));
+  const auto counts = [losses](const Attempt& attempt) { return attempt.counted && !attempt.is_result && (attempt.outcome == "lost") == losses; };
+  return static_cast<std::uint64_t>(std::count_if(story.attempts.begin(), story.attempts.end(), counts));
 }
 
 std::string ending(const Story& story) {
   const Attempt& last = *std::find_if(story.attempts.begin(), story.attempts.end(), [](const Attempt& a) { return a.is_result; });
   if (last.outcome == "ok") return "It is done.";
   if (last.outcome == "lost") return "It will not run again: its workers died under it too often (--crash-limit). To have it run again: pushmill retry";
-  return "It will not run again: it may run " + std::to_string(story.retries) + (story.retries == 1 ? " time" : " times") + " in all (--retries). To have it run again: pushmill retry";
+  return "It will not run again: it may run " + std::to_string(story.retries) + (story.retries == 1 ? " time" : " times") +
+         " in all (--retries). To have it run again: pushmill retry";
 }
 
 // Where a job that is not finished is now, as the living sink says.
@@ -144,7 +150,8 @@ std::string host_of(const json::Value& status, const std::string& worker) {
 
 bool has_workers(const json::Value& status) {
   const auto workers = status.find("workers");
-  return workers != status.end() && workers->is_array() && std::any_of(workers->begin(), workers->end(), [](const json::Value& w) { return !flag_in(w, "has_left"); });
+  if (workers == status.end() || !workers->is_array()) return false;
+  return std::any_of(workers->begin(), workers->end(), [](const json::Value& worker) { return !flag_in(worker, "has_left"); });
 }
 
 std::string where_it_is(const json::Value& status, const json::Value& out, base::WallTime now) {
@@ -206,7 +213,7 @@ base::Result<int> why(const JobOptions& options) {
     }
     story.command = command->value_or("");
   }
-  const json::Value* out = run->state() == RunReader::State::Live && !story.is_finished ? find_out(run->status(), options.job) : nullptr;
+  const json::Value* out = story.is_finished ? nullptr : find_out(run->status(), options.job);
   std::printf("%s%s%s\n", name.c_str(), story.command.empty() ? "" : ": ", shown(story.command).c_str());
   for (const Attempt& attempt : story.attempts) print_attempt(attempt, now);
   std::string last = story.is_finished ? ending(story) : out != nullptr ? where_it_is(run->status(), *out, now) : state_now(*run, story);

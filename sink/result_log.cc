@@ -253,8 +253,9 @@ Status ResultLog::for_each_finished(const std::function<void(const Finished&)>& 
 }
 
 base::Result<std::set<std::string>> ResultLog::files() {
-  auto statement = database_.prepare("SELECT stdout_file FROM results WHERE stdout_file IS NOT NULL UNION SELECT stderr_file FROM results WHERE stderr_file IS NOT NULL"
-                                     " UNION SELECT stdout_file FROM attempts WHERE stdout_file IS NOT NULL UNION SELECT stderr_file FROM attempts WHERE stderr_file IS NOT NULL");
+  auto statement = database_.prepare(
+      "SELECT stdout_file FROM results WHERE stdout_file IS NOT NULL UNION SELECT stderr_file FROM results WHERE stderr_file IS NOT NULL UNION"
+      " SELECT stdout_file FROM attempts WHERE stdout_file IS NOT NULL UNION SELECT stderr_file FROM attempts WHERE stderr_file IS NOT NULL");
   if (!statement) return statement.error();
   std::set<std::string> names;
   for (;;) {

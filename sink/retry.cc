@@ -48,7 +48,8 @@ Status move(io::Database& database, std::uint64_t least_epoch) {
              "INSERT INTO attempts(job, epoch, n, attempt, outcome, counted, alone, exit_code, signal, started_at, finished_at, runtime_us, user_us, system_us,"
              " max_rss_kb, stdout_bytes, stderr_bytes, slot, worker, host, reason, least_epoch, stdout_file, stderr_file, command, stdout, stderr)"
              " SELECT job, epoch, n, attempt, outcome, 0, 0, exit_code, signal, started_at, finished_at, runtime_us, user_us, system_us,"
-             " max_rss_kb, stdout_bytes, stderr_bytes, slot, worker, host, outcome || coalesce(': ' || reason, ''), ?1, stdout_file, stderr_file, command, stdout, stderr"
+             " max_rss_kb, stdout_bytes, stderr_bytes, slot, worker, host, outcome || coalesce(': ' || reason, ''), ?1, stdout_file, stderr_file, command,"
+             " stdout, stderr"
              " FROM results WHERE job IN (SELECT job FROM chosen)",
              {static_cast<std::int64_t>(least_epoch)});
   return done;

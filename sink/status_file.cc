@@ -50,7 +50,9 @@ std::vector<const LiveAttempt*> oldest(const Progress& progress, std::size_t mos
 
 StatusFile::StatusFile(const std::string& run_directory, std::uint64_t sink_epoch, Tallies before, std::uint64_t finished, base::TimePoint now)
     : path_(run_directory + "/" + io::kStatusFile), sink_epoch_(sink_epoch), started_at_(io::wall_now()), tallies_(std::move(before)),
-      next_(now + wire::Policy{}.heartbeat), finished_{{now, finished}} {}
+      next_(now + wire::Policy{}.heartbeat), finished_{{now, finished}} {
+  ::unlink(path_.c_str());  // of an earlier life: nothing in it is true any more
+}
 
 void StatusFile::heard(const wire::State& state, base::WallTime at) {
   here_[state.worker] = state.slots;

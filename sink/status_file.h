@@ -22,7 +22,7 @@ class StatusFile {
   static constexpr std::size_t kListedJobs = 200;     // of those out: the ones that have been longest
   static constexpr std::size_t kListedWorkers = 1000;  // those that were heard last
 
-  // `before`: what workers did before this start, `finished`: jobs.
+  // What an earlier sink wrote goes. `before`: what workers did before this start, `finished`: jobs.
   StatusFile(const std::string& run_directory, std::uint64_t sink_epoch, Tallies before, std::uint64_t finished, base::TimePoint now);
 
   void heard(const wire::State& state, base::WallTime at);

@@ -302,7 +302,8 @@ base::Result<Database> Database::open_read_only(const std::string& path, int ver
   // Where the -shm file cannot be made SQLite refuses. Without a log nobody writes, and the file alone is the whole of it.
   if (fine.error().kind != Error::Kind::Io || has_log(path)) return fine.error();
   Database still;
-  if (auto opened = still.connect("file:" + in_uri(path) + "?immutable=1", SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_URI); !opened) return opened.error();
+  const std::string uri = "file:" + in_uri(path) + "?immutable=1";
+  if (auto opened = still.connect(uri, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_URI); !opened) return opened.error();
   if (fine = still.check_for_reading(path, version); !fine) return fine.error();
   return still;
 }

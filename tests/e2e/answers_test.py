@@ -26,7 +26,8 @@ class Ended(EndToEnd):
 
     def test_log_lists_the_finished_jobs_in_three_forms(self):
         rows = self.rows("log", "r")
-        self.assertEqual([(row["job"], row["outcome"], row["exit_code"], row["attempt"]) for row in rows], [(1, "ok", 0, 1), (2, "failed", 3, 2), (3, "ok", 0, 1)])
+        self.assertEqual([(row["job"], row["outcome"], row["exit_code"], row["attempt"]) for row in rows],
+                         [(1, "ok", 0, 1), (2, "failed", 3, 2), (3, "ok", 0, 1)])
         columns = [row[1] for row in sqlite3.connect(self.path / "r/results.db").execute("PRAGMA table_info(results)")]
         self.assertEqual(set(rows[0]), set(columns) - {"stdout", "stderr", "stdout_file", "stderr_file"})
         table = self.run_to_end("log", "r").out.decode().splitlines()
@@ -101,8 +102,8 @@ class Ended(EndToEnd):
 
     def test_what_is_not_there(self):
         (self.path / "empty").mkdir()
-        cases = [("log", "nowhere"), ("log", "empty"), ("status", "bytes"), ("log",), ("why", "r", "9"), ("output", "r", "9"), ("debug", "r", "9"), ("why", "r", "x"), ("why", "r", "0"), ("output",),
-                 ("output", "r", "1", "--attempt", "7"), ("retry", "r", "9"), ("retry", "nowhere"), ("rm", "nowhere"), ("sql", "r")]
+        cases = [("log", "nowhere"), ("log", "empty"), ("status", "bytes"), ("log",), ("why", "r", "9"), ("output", "r", "9"), ("debug", "r", "9"),
+                 ("why", "r", "x"), ("why", "r", "0"), ("output",), ("output", "r", "1", "--attempt", "7"), ("retry", "r", "9"), ("retry", "nowhere"), ("rm", "nowhere"), ("sql", "r")]
         for words in cases:
             program = self.run_to_end(*words, status=USAGE)
             self.assertEqual((program.out, len(program.err.splitlines())), (b"", 1), words)
@@ -234,8 +235,8 @@ class Large(EndToEnd):
             columns = [row[1] for row in database.execute("PRAGMA table_info(results)")]
             others = [c for c in columns if c not in ("job", "seq", "command")]
             database.execute(f"WITH RECURSIVE n(i) AS (SELECT 2 UNION ALL SELECT i + 1 FROM n WHERE i < {self.JOBS})"
-                             f" INSERT INTO results(job, seq, command, {', '.join(others)}) SELECT i, i, hex(zeroblob(400)), {', '.join('r.' + c for c in others)}"
-                             " FROM n, results AS r WHERE r.job = 1")
+                             f" INSERT INTO results(job, seq, command, {', '.join(others)})"
+                             f" SELECT i, i, hex(zeroblob(400)), {', '.join('r.' + c for c in others)} FROM n, results AS r WHERE r.job = 1")
 
     def open(self):
         return sqlite3.connect(self.path / "r/results.db", timeout=20)
@@ -292,7 +293,7 @@ class Runs(EndToEnd):
         wait, go = self.gate()
         program = self.start("pushmill", "run", f"{wait}; : {{}}", ":::", "1")
         wait_until(lambda: len(self.runs()) == 3 and (self.runs()[2] / "results.db").exists(), "the third run")
-        rows = wait_until(lambda: [r for r in [[json.loads(line) for line in self.run_to_end("runs", "--json").out.splitlines()]] if len(r) == 3], "three runs")[0]
+        rows = [json.loads(line) for line in self.run_to_end("runs", "--json").out.splitlines()]
         self.assertEqual([(row["state"], row["failed"]) for row in rows], [("live", 0), ("ended", 0), ("ended", 1)])
         self.assertEqual([row["jobs"] for row in rows][1:], [1, 2])
         self.assertIn("exit {}", rows[2]["command"])

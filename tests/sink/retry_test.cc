@@ -41,7 +41,8 @@ std::string ask(const TemporaryFolder& folder, const std::string& sql) {
 }
 
 const std::string kRows = "SELECT job AS x FROM results ORDER BY job";
-const std::string kAttempts = "SELECT job || '@' || epoch || '.' || n || ':' || attempt || outcome || counted || coalesce(least_epoch, '') AS x FROM attempts ORDER BY job, epoch, n";
+const std::string kAttempts = "SELECT job || '@' || epoch || '.' || n || ':' || attempt || outcome || counted || coalesce(least_epoch, '') AS x"
+                              " FROM attempts ORDER BY job, epoch, n";
 
 }  // namespace
 
