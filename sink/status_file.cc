@@ -62,7 +62,8 @@ void StatusFile::heard(const wire::State& state, base::WallTime at) {
 }
 
 void StatusFile::ended(const base::WorkerId& worker, const std::string& host, base::Outcome outcome, std::uint64_t runtime_us) {
-  Tally& tally = tallies_[worker];
+  if (last_ == nullptr || last_->first != worker) last_ = &*tallies_.try_emplace(worker).first;
+  Tally& tally = last_->second;
   if (tally.host.empty()) tally.host = host;
   tally.add(outcome, runtime_us);
 }

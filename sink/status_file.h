@@ -43,6 +43,7 @@ class StatusFile {
   const std::uint64_t sink_epoch_;
   const base::WallTime started_at_;
   Tallies tallies_;
+  Tallies::value_type* last_ = nullptr;  // of tallies_: most results come from where the one before came from
   std::map<base::WorkerId, std::uint32_t> here_;  // slots of the workers that have not left
   base::TimePoint next_;
   std::deque<std::pair<base::TimePoint, std::uint64_t>> finished_;  // one a heartbeat, the last minute of them

@@ -195,8 +195,8 @@ std::vector<std::string> run_parents() {
   if (const char* named = std::getenv("PUSHMILL_STATE"); named != nullptr && named[0] != '\0') candidates = {absolute(named)};
   for (const std::string& path : candidates) {
     struct stat status {};
-    const bool is_ours = !path.empty() && ::stat(path.c_str(), &status) == 0 && S_ISDIR(status.st_mode) && status.st_uid == ::geteuid();
-    if (is_ours && std::find(found.begin(), found.end(), path) == found.end()) found.push_back(path);
+    const bool is_there = !path.empty() && ::stat(path.c_str(), &status) == 0 && S_ISDIR(status.st_mode);
+    if (is_there && std::find(found.begin(), found.end(), path) == found.end()) found.push_back(path);
   }
   return found;
 }
@@ -211,8 +211,8 @@ std::vector<std::string> runs_without_a_name() {
     for (const std::string& name : names_in(parent)) {
       Run run{name, parent + "/" + name};
       struct statx status {};
-      if (::statx(AT_FDCWD, run.path.c_str(), AT_SYMLINK_NOFOLLOW, STATX_TYPE | STATX_BTIME, &status) != 0 || !S_ISDIR(status.stx_mode)) continue;
-      if (!holds_run(names_in(run.path))) continue;
+      if (::statx(AT_FDCWD, run.path.c_str(), AT_SYMLINK_NOFOLLOW, STATX_TYPE | STATX_UID | STATX_BTIME, &status) != 0) continue;
+      if (!S_ISDIR(status.stx_mode) || status.stx_uid != ::geteuid() || !holds_run(names_in(run.path))) continue;
       if ((status.stx_mask & STATX_BTIME) != 0) run.made = std::int64_t{status.stx_btime.tv_sec} * 1'000'000'000 + status.stx_btime.tv_nsec;
       runs.push_back(std::move(run));
     }

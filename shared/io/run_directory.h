@@ -32,9 +32,9 @@ base::Result<RunDirectory> look_at_run_directory(const std::string& path);
 // The directory in which runs without a name get theirs: $PUSHMILL_STATE, else $XDG_STATE_HOME/pushmill or $HOME/.local/state/pushmill if local
 // and writable, else one in $TMPDIR, else /var/tmp/pushmill-UID. Exists with mode 0700 then. An error if $PUSHMILL_STATE cannot be used.
 base::Result<std::string> default_run_parent();
-// Every directory, of those that default_run_parent() might choose here, that exists and is ours. Makes none.
+// Every directory, of those that default_run_parent() might choose here, that exists. Makes none.
 std::vector<std::string> run_parents();
-// The run directories in them, the one that was made last first.
+// Our run directories in them, the one that was made last first.
 std::vector<std::string> runs_without_a_name();
 // A new run directory in `parent`, named run-YYYYMMDD-HHMMSS-PID-xxxx.
 base::Result<RunDirectory> create_run_directory(const std::string& parent);
