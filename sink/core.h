@@ -20,8 +20,8 @@ struct CoreRecovery {  // from results.db, beside the jobs in Core::recover_*
   std::uint64_t sink_epoch = 1;  // of this life: already durable
   std::optional<wire::Policy> policy;
   std::uint64_t emitted = 0;     // jobs
-  std::uint64_t moved = 0;       // rows that a user's retry took away after they had counted as emitted
   std::optional<LogEnded> ended;  // the run is over: what is left to do is to tell a ventilator that may not know
+  std::uint64_t moved = 0;  // numbers that `emitted` counts and no row has: a user's retry took them away
 };
 
 class Core {

@@ -65,7 +65,7 @@ base::Status Shell::recover() {
     return base::Error{base::Error::Kind::Conflict, "outputs of this run have been written in another order (--keep-order): go on in the same one"};
   }
   const std::uint64_t moved = config_.order == Order::Completion ? known.last_seq - known.finished : 0;  // a mark is a seq, and a retry leaves gaps
-  CoreRecovery recovery{known.epoch, known.policy, emitted.mark, moved, std::nullopt};
+  CoreRecovery recovery{known.epoch, known.policy, emitted.mark, std::nullopt, moved};
   if (known.ended) recovery.ended = LogEnded{known.ended->total, known.ended->failed, known.ended->cut};
   core_.emplace(recovery);
   auto done = results_->for_each_finished([this](const Finished& finished) { core_->recover_finished(finished.job, finished.failed); });
