@@ -294,6 +294,13 @@ base::Result<int> run(const RunOptions& options, const std::vector<std::string>&
   return status;
 }
 
+base::Result<bool> was_begun_by_run(const std::string& directory) {
+  const auto origin = ventilator::origin_of(directory);
+  if (!origin) return origin.error();
+  RunOptions options;
+  return *origin && !parse_run((*origin)->arguments, options);
+}
+
 base::Result<int> resume(const ResumeOptions& options) {
   const auto directory = io::find_run_directory(options.run_directory);
   if (!directory) return directory.error();

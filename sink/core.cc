@@ -25,7 +25,7 @@ void forbid_again(wire::Result& result) {
 
 Core::Core(const CoreRecovery& recovered)
     : sink_epoch_(recovered.sink_epoch), policy_(recovered.policy.value_or(wire::Policy{})), has_policy_(recovered.policy.has_value()),
-      clock_(policy_.heartbeat), emitted_(recovered.emitted), logged_emitted_(recovered.emitted) {
+      clock_(policy_.heartbeat), emitted_(recovered.emitted), moved_(recovered.moved), logged_emitted_(recovered.emitted) {
   if (!recovered.ended) return;
   total_ = recovered.ended->total;
   cut_ = recovered.ended->cut;
@@ -38,6 +38,11 @@ void Core::recover_ended(const EndedAttempt& ended) {
   JobRecord& record = progress_.get(ended.attempt.job);
   record.add_ended(ended);
   record.current = std::max(record.current, ended.attempt);
+}
+
+void Core::recover_retried(JobId job, std::uint64_t least_epoch) {
+  JobRecord& record = progress_.get(job);
+  record.least_epoch = std::max(record.least_epoch, least_epoch);
 }
 
 void Core::on(Event&& event, base::TimePoint now, Effects& effects) {
@@ -109,8 +114,9 @@ void Core::on_event(wire::Assign&& message) {
       continue;
     }
     JobRecord& record = progress_.get(attempt.job);
-    if (const EndedAttempt* ended = record.find_ended(attempt)) {
-      requeued_.push_back({attempt, ended->outcome, record.must_run_alone(), record.failures()});
+    const EndedAttempt* ended = record.find_ended(attempt);
+    if (ended != nullptr || record.is_void(attempt)) {
+      requeued_.push_back({attempt, ended != nullptr ? ended->outcome : Outcome::Returned, record.must_run_alone(), record.failures()});
       continue;
     }
     if (record.find_live(attempt) == nullptr) lease(record, attempt, message.worker);
@@ -163,12 +169,14 @@ void Core::on_event(wire::State&& message) {
   for (const wire::Held& held : message.held) {
     if (!is_plausible(held.attempt) || progress_.is_finished(held.attempt.job)) continue;
     JobRecord& record = progress_.get(held.attempt.job);
+    if (record.is_void(held.attempt)) continue;
     if (const EndedAttempt* ended = record.find_ended(held.attempt)) {
       // One whose result is on its way needs nothing here: the result says how it ended.
       if (ended->outcome != Outcome::Lost || !ended->counted || held.phase == wire::Held::Phase::Unconfirmed) continue;
       take_back(record, *ended);
     }
     if (record.find_ended(held.attempt) == nullptr) lease(record, held.attempt, message.worker);
+    if (LiveAttempt* live = record.find_live(held.attempt)) live->is_running = held.phase != wire::Held::Phase::Queued;
     worker.held.push_back(held.attempt);
   }
   std::sort(worker.held.begin(), worker.held.end());
@@ -190,6 +198,7 @@ void Core::lease(JobRecord& record, const Attempt& attempt, const WorkerId& work
     live = &record.live.back();
     live->attempt = attempt;
     live->worker = worker;
+    live->since = now_;
   }
   live->leased = attempt == record.current;
   live->renewed = now_;
@@ -259,6 +268,7 @@ bool Core::is_plausible(const Attempt& attempt) const {
 void Core::take_result(wire::Result&& result, const WorkerId& worker, const std::string& host) {
   const Attempt attempt = result.attempt;
   if (!is_plausible(attempt) || result.outcome == Outcome::Superseded) return void(++ignored_);
+  if (progress_.is_void(attempt)) return confirm(worker, attempt), void(++ignored_);  // whatever it says, the job runs again
   if (!result.has_outcome_of_its_own()) {  // nobody wants its outputs
     result.out_bytes = result.out.size();
     result.err_bytes = result.err.size();
@@ -409,7 +419,7 @@ void Core::on_event(Turn&& event) {
 
 // The end is said only when the end of input is durable, all its jobs are finished and their outputs written.
 void Core::tend_end() {
-  if (!total_ || progress_.finished() < *total_ || emitted_ < progress_.finished()) return;
+  if (!total_ || progress_.finished() < *total_ || emitted_ < progress_.finished() + moved_) return;
   if (progress_.finished_jobs().next_absent(1) <= *total_) return;  // counted right, but not these
   if (!ended_at_) {
     ended_at_ = now_;

@@ -21,6 +21,7 @@ struct CoreRecovery {  // from results.db, beside the jobs in Core::recover_*
   std::optional<wire::Policy> policy;
   std::uint64_t emitted = 0;     // jobs
   std::optional<LogEnded> ended;  // the run is over: what is left to do is to tell a ventilator that may not know
+  std::uint64_t moved = 0;  // numbers that `emitted` counts and no row has: a user's retry took them away
 };
 
 class Core {
@@ -29,6 +30,7 @@ class Core {
   // Before the first event, what results.db holds.
   void recover_finished(JobId job, bool failed);
   void recover_ended(const EndedAttempt& ended);  // of a job that is not finished
+  void recover_retried(JobId job, std::uint64_t least_epoch);  // likewise: attempts of earlier epochs are void
   // An output's file, behind both of these. False: it is of no use.
   bool recover_output(const Attempt& attempt, wire::OutputStream stream, std::uint64_t length);
 
@@ -38,6 +40,8 @@ class Core {
   void check_invariants() const { progress_.check_invariants(); }
 
   const Progress& progress() const { return progress_; }
+  base::TimePoint now() const { return now_; }  // of the last event, as the times in progress()
+  base::Duration heartbeat() const { return policy_.heartbeat; }
   const std::optional<std::uint64_t>& total() const { return total_; }
   bool is_cut() const { return cut_; }
   bool has_ended() const { return ended_at_.has_value(); }
@@ -148,6 +152,7 @@ class Core {
   std::optional<std::uint64_t> total_;
   bool cut_ = false;
   std::uint64_t emitted_ = 0;
+  const std::uint64_t moved_;
   std::uint64_t logged_emitted_ = 0;
   bool is_end_logged_ = false;
   std::optional<base::TimePoint> ended_at_;

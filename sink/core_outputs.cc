@@ -19,7 +19,7 @@ bool Core::recover_output(const Attempt& attempt, wire::OutputStream stream, std
 
 // Not once its job is finished or it has ended; but one that was lost may still be the first to succeed.
 bool Core::wants_output(const Attempt& attempt) {
-  if (progress_.is_finished(attempt.job)) return false;
+  if (progress_.is_finished(attempt.job) || progress_.is_void(attempt)) return false;
   JobRecord* record = progress_.find(attempt.job);
   const EndedAttempt* ended = record == nullptr ? nullptr : record->find_ended(attempt);
   return ended == nullptr || ended->outcome == Outcome::Lost;

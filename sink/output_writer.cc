@@ -219,7 +219,8 @@ Status OutputWriter::resume(std::uint64_t mark) {
   backlog_ = std::make_unique<JobBacklog>(mark + 1);
   return log_.for_each_finished(
       [&](const Finished& row) {
-        backlog_->add(row.seq, {row.job, row.job, row.silent ? Emission::Kind::Silent : Emission::Kind::Fetch, row.failed, {}, {}});
+        const bool is_out = row.seq <= log_.recovered().emitted_seq;  // before a retry of an earlier job
+        backlog_->add(row.seq, {row.job, row.job, row.silent || is_out ? Emission::Kind::Silent : Emission::Kind::Fetch, row.failed, {}, {}});
       },
       mark);
 }

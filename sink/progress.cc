@@ -59,6 +59,11 @@ JobRecord* Progress::find(JobId job) {
   return it == records_.end() ? nullptr : &it->second;
 }
 
+bool Progress::is_void(const Attempt& attempt) const {
+  const auto it = records_.find(attempt.job);
+  return it != records_.end() && it->second.is_void(attempt);
+}
+
 void Progress::become_finished(JobId job, bool failed) {
   const bool inserted = finished_.insert(job);
   CHECK_INVARIANT(inserted);
@@ -71,7 +76,7 @@ void Progress::check_invariants() const {
   for (const auto& [job, record] : records_) {
     CHECK_INVARIANT(!finished_.contains(job));
     for (const LiveAttempt& live : record.live) {
-      CHECK_INVARIANT(live.attempt.job == job && live.attempt <= record.current);
+      CHECK_INVARIANT(live.attempt.job == job && live.attempt <= record.current && !record.is_void(live.attempt));
       CHECK_INVARIANT(!live.leased || live.attempt == record.current);
       for (const EndedAttempt& ended : record.ended) CHECK_INVARIANT(ended.attempt != live.attempt);
     }

@@ -25,6 +25,8 @@ struct LiveAttempt {
   WorkerId worker;
   bool leased = false;
   bool alone = false;
+  bool is_running = false;  // in its worker's newest STATE, not queued there
+  base::TimePoint since{};  // when we first heard of it
   base::TimePoint renewed{};
   std::uint64_t session = 0;
   Generation generation;
@@ -44,7 +46,9 @@ struct JobRecord {
   std::vector<EndedAttempt> ended;  // the newest, and all that were lost: older ones are counted below, or a job that always fails would fill the memory
   std::uint64_t forgotten = 0;
   std::uint32_t forgotten_failures = 0;
+  std::uint64_t least_epoch = 0;  // the user had the job retried: attempts of earlier epochs are void
 
+  bool is_void(const Attempt& attempt) const { return attempt.epoch < least_epoch; }
   LiveAttempt* find_live(const Attempt& attempt);
   EndedAttempt* find_ended(const Attempt& attempt);
   void erase_live(const Attempt& attempt);
@@ -65,6 +69,7 @@ class Progress {
   const base::JobSet& finished_jobs() const { return finished_; }
 
   JobRecord* find(JobId job);
+  bool is_void(const Attempt& attempt) const;
   JobRecord& get(JobId job) { return records_[job]; }
   void become_finished(JobId job, bool failed);
   const std::unordered_map<JobId, JobRecord>& records() const { return records_; }

@@ -14,8 +14,6 @@ using base::Status;
 
 namespace {
 
-constexpr int kSchemaVersion = 1;
-
 // What recovery reads of each row comes first, and the outputs last: a scan never walks their overflow pages.
 constexpr const char* kSchema = R"(
 CREATE TABLE results(
@@ -26,6 +24,7 @@ CREATE TABLE attempts(
   job INTEGER, epoch INTEGER, n INTEGER, attempt INTEGER, outcome TEXT, counted INTEGER, alone INTEGER, exit_code INTEGER, signal INTEGER,
   started_at INTEGER, finished_at INTEGER, runtime_us INTEGER, user_us INTEGER, system_us INTEGER, max_rss_kb INTEGER,
   stdout_bytes INTEGER, stderr_bytes INTEGER, slot INTEGER, worker TEXT, host TEXT, reason TEXT,
+  least_epoch INTEGER, stdout_file TEXT, stderr_file TEXT, command TEXT, stdout BLOB, stderr BLOB,
   PRIMARY KEY(job, epoch, n)) WITHOUT ROWID;
 CREATE TABLE meta(key TEXT PRIMARY KEY, value) WITHOUT ROWID;
 )";
@@ -46,19 +45,6 @@ std::array<char, 32> hex(const base::WorkerId& id) {
     text[2 * i + 1] = kDigits[id.bytes[i] & 15];
   }
   return text;
-}
-
-template <typename Id>
-std::optional<Id> parse_hex(std::string_view text) {
-  Id id;
-  if (text.size() != 2 * id.bytes.size()) return std::nullopt;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const char c = text[i];
-    const int digit = c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-    if (digit < 0) return std::nullopt;
-    id.bytes[i / 2] = static_cast<std::uint8_t>(id.bytes[i / 2] << 4 | digit);
-  }
-  return id;
 }
 
 std::optional<Outcome> parse_outcome(std::string_view text) {
@@ -92,9 +78,9 @@ class Meta {
   base::Result<base::RunId> run() const {
     const auto found = values_.find("run");
     if (found == values_.end()) return base::RunId{};
-    const auto run = parse_hex<base::RunId>(found->second.second);
+    const auto run = base::parse_id(found->second.second);
     if (!run) return corrupt("meta.run is not a run id");
-    return *run;
+    return base::RunId{*run};
   }
   std::optional<wire::Policy> policy() const {
     if (!integer("policy_retries")) return std::nullopt;
@@ -131,8 +117,12 @@ class Meta {
 
 }  // namespace
 
+base::Result<io::Database> ResultLog::open_file(const std::string& dir, io::Durability durability, bool exclusive) {
+  return io::Database::open(dir + "/" + kFile, kVersion, kSchema, durability, exclusive);
+}
+
 base::Result<std::unique_ptr<ResultLog>> ResultLog::open(const std::string& dir, io::Durability durability, bool exclusive) {
-  auto database = io::Database::open(dir + "/" + kFile, kSchemaVersion, kSchema, durability, exclusive);
+  auto database = open_file(dir, durability, exclusive);
   if (!database) return database.error();
   std::unique_ptr<ResultLog> log(new ResultLog);
   log->database_ = std::move(*database);
@@ -145,7 +135,7 @@ base::Result<std::unique_ptr<ResultLog>> ResultLog::open(const std::string& dir,
 }
 
 base::Result<ResultLog::Peek> ResultLog::peek(const std::string& dir) {
-  auto database = io::Database::open_read_only(dir + "/" + kFile, kSchemaVersion);
+  auto database = io::Database::open_read_only(dir + "/" + kFile, kVersion);
   if (!database) return database.error();
   auto meta = Meta::read(*database);
   if (!meta) return meta.error();
@@ -197,7 +187,7 @@ Status ResultLog::prepare() {
 Status ResultLog::prepare_reading() {
   if (std::exchange(reading_.is_ready, true)) return base::ok();
   if (!is_exclusive_) {
-    auto database = io::Database::open_read_only(path_, kSchemaVersion);
+    auto database = io::Database::open_read_only(path_, kVersion);
     if (!database) return database.error();
     reading_.database = std::move(*database);
   }
@@ -230,6 +220,7 @@ Status ResultLog::recover() {
   recovered_.emitted = meta->emitted();
   recovered_.ended = meta->ended();
   recovered_.joblog = meta->joblog();
+  recovered_.emitted_seq = natural(meta->integer("emitted_seq").value_or(0));
 
   auto results = database_.prepare("SELECT count(*), max(seq) FROM results");
   if (!results) return results.error();
@@ -241,6 +232,7 @@ Status ResultLog::recover() {
   // A number that a mark covers is not given again, even if the row that had it is gone (a retry takes rows away).
   if (recovered_.emitted && recovered_.emitted->order == Order::Completion) recovered_.last_seq = std::max(recovered_.last_seq, recovered_.emitted->mark);
   if (recovered_.joblog) recovered_.last_seq = std::max(recovered_.last_seq, recovered_.joblog->seq);
+  recovered_.last_seq = std::max(recovered_.last_seq, recovered_.emitted_seq);
   first_seq_ = recovered_.last_seq + 1;
 
   auto attempts = database_.prepare("SELECT 1 FROM attempts LIMIT 1");
@@ -269,7 +261,9 @@ Status ResultLog::for_each_finished(const std::function<void(const Finished&)>& 
 }
 
 base::Result<std::set<std::string>> ResultLog::files() {
-  auto statement = database_.prepare("SELECT stdout_file FROM results WHERE stdout_file IS NOT NULL UNION SELECT stderr_file FROM results WHERE stderr_file IS NOT NULL");
+  auto statement = database_.prepare(
+      "SELECT stdout_file FROM results WHERE stdout_file IS NOT NULL UNION SELECT stderr_file FROM results WHERE stderr_file IS NOT NULL UNION"
+      " SELECT stdout_file FROM attempts WHERE stdout_file IS NOT NULL UNION SELECT stderr_file FROM attempts WHERE stderr_file IS NOT NULL");
   if (!statement) return statement.error();
   std::set<std::string> names;
   for (;;) {
@@ -282,7 +276,7 @@ base::Result<std::set<std::string>> ResultLog::files() {
 
 Status ResultLog::for_each_ended(const std::function<void(base::Attempt, Outcome, bool, bool)>& each) {
   auto statement = database_.prepare(
-      "SELECT job, epoch, n, outcome, counted, alone FROM attempts AS a WHERE NOT EXISTS (SELECT 1 FROM results WHERE job = a.job)"
+      "SELECT job, epoch, n, outcome, counted, alone FROM attempts AS a WHERE outcome <> 'superseded' AND NOT EXISTS (SELECT 1 FROM results WHERE job = a.job)"
       " ORDER BY job, epoch, n");
   if (!statement) return statement.error();
   for (;;) {
@@ -293,6 +287,18 @@ Status ResultLog::for_each_ended(const std::function<void(base::Attempt, Outcome
     const auto outcome = parse_outcome(statement->text(3));
     if (!outcome) return corrupt("attempt " + attempt.text() + " has an unknown outcome");
     each(attempt, *outcome, statement->integer(4) != 0, statement->integer(5) != 0);
+  }
+}
+
+Status ResultLog::for_each_retried(const std::function<void(base::JobId, std::uint64_t)>& each) {
+  auto statement = database_.prepare(
+      "SELECT job, max(least_epoch) FROM attempts AS a WHERE least_epoch IS NOT NULL AND NOT EXISTS (SELECT 1 FROM results WHERE job = a.job) GROUP BY job");
+  if (!statement) return statement.error();
+  for (;;) {
+    auto row = statement->step();
+    if (!row) return row.error();
+    if (!*row) return base::ok();
+    each(natural(statement->integer(0)), natural(statement->integer(1)));
   }
 }
 
@@ -480,7 +486,7 @@ base::Result<std::optional<Row>> ResultLog::read_row(base::JobId job) {
   r.out_bytes = natural(s.integer(12));
   r.err_bytes = natural(s.integer(13));
   r.slot = static_cast<std::uint32_t>(s.integer(14));
-  const auto worker = parse_hex<base::WorkerId>(s.text(15));
+  const auto worker = base::parse_id(s.text(15));
   row.host = s.text(16);
   r.reason = s.text(17);
   r.command = s.text(18);
@@ -491,7 +497,7 @@ base::Result<std::optional<Row>> ResultLog::read_row(base::JobId job) {
   s.reset();
   if (!outcome || !worker) return corrupt("the result of job " + std::to_string(job) + " has an unknown outcome or worker");
   r.outcome = *outcome;
-  row.worker = *worker;
+  row.worker = base::WorkerId{*worker};
   return std::optional(std::move(row));
 }
 

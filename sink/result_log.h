@@ -20,6 +20,7 @@
 #include "base/ids.h"
 #include "base/result.h"
 #include "io/database.h"
+#include "sink/tallies.h"
 #include "wire/messages.h"
 
 namespace sink {
@@ -79,11 +80,19 @@ struct Recovered {
   std::optional<Emitted> emitted;
   std::optional<Ended> ended;
   std::optional<JoblogMark> joblog;
+  std::uint64_t emitted_seq = 0;  // after a retry, in the order of the jobs: rows up to this seq are out, whatever `emitted` says
+};
+
+// Finished jobs that a user wants to run again.
+struct RetryChoice {
+  enum class Which : std::uint8_t { NotOk, Lost, Named } which = Which::NotOk;
+  std::vector<base::JobId> jobs;  // Named
 };
 
 class ResultLog {
  public:
   static constexpr const char* kFile = "results.db";
+  static constexpr int kVersion = 1;
 
   // Opens or creates DIR/results.db, raises the sink epoch and commits it. Conflict: made by a newer pushmill.
   static base::Result<std::unique_ptr<ResultLog>> open(const std::string& dir, io::Durability durability, bool exclusive);
@@ -97,6 +106,11 @@ class ResultLog {
   // What the log of `dir` says, without writing to it; counts rows unless the run has ended. NotFound: there is no log.
   static base::Result<Peek> peek(const std::string& dir);
 
+  // Makes the finished jobs that `choice` names unfinished, in one transaction: their rows go to `attempts`, where they count against no limit any more, all
+  // attempts before `least_epoch` become void, and the mark that the run has ended goes. NotFound: a job named is not finished; nothing is changed.
+  // REQUIRES: sink.lock is held. The value is their number.
+  static base::Result<std::uint64_t> retry(const std::string& dir, const RetryChoice& choice, std::uint64_t least_epoch);
+
   const Recovered& recovered() const { return recovered_; }
   // Every finished job above `above`, in job order; the open batch is not among them.
   base::Status for_each_finished(const std::function<void(const Finished&)>& each, base::JobId above = 0);
@@ -104,6 +118,10 @@ class ResultLog {
   base::Result<std::set<std::string>> files();
   // The ended attempts of the unfinished jobs, by job and attempt.
   base::Status for_each_ended(const std::function<void(base::Attempt, base::Outcome, bool counted, bool alone)>& each);
+
+  // The jobs that a user has retried and that are not finished again: attempts of earlier epochs are void.
+  base::Status for_each_retried(const std::function<void(base::JobId, std::uint64_t least_epoch)>& each);
+  base::Result<Tallies> tallies() { return read_tallies(database_); }
 
   // The batch, in the order of the calls. Nothing of it is durable before commit().
 
@@ -166,6 +184,7 @@ class ResultLog {
   };
 
   ResultLog() = default;
+  static base::Result<io::Database> open_file(const std::string& dir, io::Durability durability, bool exclusive);
   base::Status prepare();
   base::Status raise_epoch();
   base::Status recover();

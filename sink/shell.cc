@@ -65,7 +65,8 @@ base::Status Shell::recover() {
   if (emitted.order != config_.order && emitted.mark > 0) {
     return base::Error{base::Error::Kind::Conflict, "outputs of this run have been written in another order (--keep-order): go on in the same one"};
   }
-  CoreRecovery recovery{known.epoch, known.policy, emitted.mark, std::nullopt};
+  const std::uint64_t moved = config_.order == Order::Completion ? known.last_seq - known.finished : 0;  // a mark is a seq, and a retry leaves gaps
+  CoreRecovery recovery{known.epoch, known.policy, emitted.mark, std::nullopt, moved};
   if (known.ended) recovery.ended = LogEnded{known.ended->total, known.ended->failed, known.ended->cut};
   core_.emplace(recovery);
   auto done = results_->for_each_finished([this](const Finished& finished) { core_->recover_finished(finished.job, finished.failed); });
@@ -73,6 +74,8 @@ base::Status Shell::recover() {
   done = results_->for_each_ended([this](base::Attempt attempt, base::Outcome outcome, bool counted, bool alone) {
     core_->recover_ended({attempt, outcome, counted, alone});
   });
+  if (!done) return done;
+  done = results_->for_each_retried([this](base::JobId job, std::uint64_t least_epoch) { core_->recover_retried(job, least_epoch); });
   if (!done) return done;
   if (done = recover_outputs(); !done) return done;
   if (!config_.joblog.empty()) {
@@ -85,6 +88,9 @@ base::Status Shell::recover() {
   writer_ = std::move(*writer);
   counts_.finished = core_->progress().finished();
   counts_.failed = core_->progress().failed();
+  auto tallies = known.finished > 0 ? results_->tallies() : base::Result<Tallies>(Tallies{});
+  if (!tallies) return tallies.error();
+  status_.emplace(config_.run_directory, known.epoch, std::move(*tallies), known.finished, io::now());
   return base::ok();
 }
 
@@ -133,7 +139,9 @@ base::Result<std::optional<int>> Shell::run() {
     feed(Turn{is_drained_});
     counts_.finished = core_->progress().finished();
     counts_.failed = core_->progress().failed();
-    if (io::now() >= next_word_) say_what_is_waited_for();
+    const auto now = io::now();
+    status_->tend(*core_, run_, now);
+    if (now >= next_word_) say_what_is_waited_for();
   }
   reactor_.unwatch(kMessages);
   if (reactor_.is_watching(kFeedback)) reactor_.unwatch(kFeedback);
@@ -176,6 +184,8 @@ void Shell::receive(std::string_view frame) {
       return;
     }
   }
+  if (const auto* state = std::get_if<wire::State>(&message->message)) status_->heard(*state, io::wall_now());
+  else if (const auto* bye = std::get_if<wire::Bye>(&message->message)) status_->left(bye->worker);
   std::visit([this](auto&& m) { feed(Event(std::move(m))); }, std::move(message->message));
 }
 
@@ -267,6 +277,7 @@ void Shell::carry_out(LogResult& effect) {
   row.host = std::move(effect.host);
   row.ordinal = effect.ordinal;
   const wire::Result& result = row.result;
+  status_->ended(row.worker, row.host, result.outcome, result.runtime_us);
   if (result.has_out_file()) row.out_file = OutputFiles::name(result.attempt, wire::OutputStream::Out);
   if (result.has_err_file()) row.err_file = OutputFiles::name(result.attempt, wire::OutputStream::Err);
   if (joblog_) {
@@ -277,6 +288,7 @@ void Shell::carry_out(LogResult& effect) {
 }
 
 void Shell::carry_out(LogAttempt& effect) {
+  status_->ended(effect.worker, effect.host, effect.result.outcome, effect.result.runtime_us);
   results_->end_attempt(Row{std::move(effect.result), {}, {}, effect.worker, std::move(effect.host), effect.ordinal}, effect.counted, effect.alone);
 }
 

@@ -19,6 +19,7 @@
 #include "sink/joblog.h"
 #include "sink/output_writer.h"
 #include "sink/result_log.h"
+#include "sink/status_file.h"
 
 namespace sink {
 
@@ -84,6 +85,7 @@ class Shell {
   bool has_joblog_lines_ = false;  // since the last Commit
   std::optional<OutputFiles> files_;
   std::unique_ptr<OutputWriter> writer_;  // reads both
+  std::optional<StatusFile> status_;
   std::string host_;
 
   io::Reactor reactor_;

@@ -8,6 +8,7 @@
 #include "base/check.h"
 #include "base/job.h"
 #include "io/entropy.h"
+#include "io/run_directory.h"
 #include "wire/codec.h"
 
 namespace ventilator {
@@ -152,6 +153,16 @@ base::Result<Spool::Summary> Spool::peek(const std::string& directory) {
   if (!database) return database.error();
   auto summary = read_summary(*database, path);
   if (summary && summary->run.is_zero()) return Error{Error::Kind::NotFound, path + ": no run was begun in it"};
+  return summary;
+}
+
+base::Result<Spool::Summary> Spool::take_back_end(const std::string& directory) {
+  auto summary = peek(directory);
+  if (!summary || !summary->ended) return summary;
+  auto database = io::Database::open(path_in(directory), kSchemaVersion, kSchema, io::Durability::Power, io::is_network_filesystem(directory));
+  if (!database) return database.error();
+  if (auto done = database->execute("DELETE FROM meta WHERE key = 'ended'"); !done) return done.error();
+  summary->ended.reset();
   return summary;
 }
 

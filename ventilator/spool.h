@@ -66,6 +66,10 @@ class Spool {
   // Reads without writing; NotFound if there is no run in `directory`. REQUIRES, where a network filesystem holds it: ventilator.lock.
   static base::Result<Summary> peek(const std::string& directory);
 
+  // Takes back that the run has ended, so that jobs can run again; on the disk when it returns. The summary is the one after it.
+  // REQUIRES: ventilator.lock is held.
+  static base::Result<Summary> take_back_end(const std::string& directory);
+
   Spool(Spool&&) = default;
   Spool& operator=(Spool&&) = delete;
 

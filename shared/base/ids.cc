@@ -15,6 +15,18 @@ std::string Id128::hex() const {
 
 std::string Id128::short_hex() const { return hex().substr(0, 8); }
 
+std::optional<Id128> parse_id(std::string_view hex) {
+  Id128 id;
+  if (hex.size() != 2 * id.bytes.size()) return std::nullopt;
+  for (std::size_t i = 0; i < hex.size(); ++i) {
+    const char c = hex[i];
+    const int digit = c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+    if (digit < 0) return std::nullopt;
+    id.bytes[i / 2] = static_cast<std::uint8_t>(id.bytes[i / 2] << 4 | digit);
+  }
+  return id;
+}
+
 std::string Attempt::text() const {
   return std::to_string(job) + "@" + std::to_string(epoch) + "." + std::to_string(n);
 }

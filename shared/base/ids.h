@@ -6,7 +6,9 @@
 #include <cstdint>
 #include <cstring>
 #include <functional>
+#include <optional>
 #include <string>
+#include <string_view>
 
 namespace base {
 
@@ -23,6 +25,7 @@ struct Id128 {
 };
 struct RunId : Id128 {};
 struct WorkerId : Id128 {};
+std::optional<Id128> parse_id(std::string_view hex);  // what hex() gives
 
 // One dispatch of a job. `epoch` is the start of the ventilator that sent it, `n` counts its dispatches from 1.
 // Attempts never repeat within a run, and those of one job strictly increase.

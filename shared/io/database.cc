@@ -71,6 +71,23 @@ base::Status make_private(const std::string& path) {
   return base::ok();
 }
 
+bool has_log(const std::string& path) {
+  struct stat status {};
+  return ::stat((path + "-wal").c_str(), &status) == 0 && status.st_size > 0;
+}
+
+// A path as it stands in a file: URI.
+std::string in_uri(const std::string& path) {
+  std::string text;
+  for (const char c : path) {
+    if (c == '%') text += "%25";
+    else if (c == '?') text += "%3f";
+    else if (c == '#') text += "%23";
+    else text += c;
+  }
+  return text;
+}
+
 base::Status check_version(const std::string& path, std::int64_t found, int version) {
   if (found == version) return base::ok();
   if (found > version)
@@ -149,6 +166,27 @@ std::string_view Statement::text(int column) const {
   const int size = sqlite3_column_bytes(statement_, column);
   return data == nullptr ? std::string_view() : std::string_view(static_cast<const char*>(data), static_cast<std::size_t>(size));
 }
+
+double Statement::real(int column) const { return sqlite3_column_double(statement_, column); }
+
+int Statement::columns() const { return sqlite3_column_count(statement_); }
+
+std::string Statement::column_name(int column) const {
+  const char* name = sqlite3_column_name(statement_, column);
+  return name != nullptr ? name : "";
+}
+
+Statement::Type Statement::type(int column) const {
+  switch (sqlite3_column_type(statement_, column)) {
+    case SQLITE_INTEGER: return Type::Integer;
+    case SQLITE_FLOAT: return Type::Real;
+    case SQLITE_TEXT: return Type::Text;
+    case SQLITE_BLOB: return Type::Blob;
+    default: return Type::Null;
+  }
+}
+
+bool Statement::is_read_only() const { return sqlite3_stmt_readonly(statement_) != 0; }
 
 bool Statement::is_null(int column) const { return sqlite3_column_type(statement_, column) == SQLITE_NULL; }
 
@@ -243,27 +281,56 @@ base::Result<Database> Database::open(const std::string& path, int version, cons
   return database;
 }
 
+base::Status Database::check_for_reading(const std::string& path, int version) {
+  auto found = query_integer("PRAGMA user_version");
+  if (!found) return found.error();
+  if (*found == 0) {
+    auto tables = query_integer("SELECT count(*) FROM sqlite_master");
+    if (!tables) return tables.error();
+    if (*tables == 0) return Error{Error::Kind::NotFound, path + ": is empty: its run never got so far as to write it"};
+  }
+  return check_version(path, *found, version);
+}
+
 base::Result<Database> Database::open_read_only(const std::string& path, int version) {
   struct stat status {};
   if (::stat(path.c_str(), &status) != 0) return system_error(path, "cannot open", errno);
   Database database;
-  if (auto opened = database.connect(path, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX); !opened) return opened.error();
-  auto found = database.query_integer("PRAGMA user_version");
-  if (!found) return found.error();
-  if (*found == 0) {
-    auto tables = database.query_integer("SELECT count(*) FROM sqlite_master");
-    if (!tables) return tables.error();
-    if (*tables == 0) return Error{Error::Kind::NotFound, path + ": is empty: its run never got so far as to write it"};
-  }
-  if (auto known = check_version(path, *found, version); !known) return known.error();
-  return database;
+  if (auto opened = database.connect(path, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_URI); !opened) return opened.error();
+  auto fine = database.check_for_reading(path, version);
+  if (fine) return database;
+  // Where the -shm file cannot be made SQLite refuses. Without a log nobody writes, and the file alone is the whole of it.
+  if (fine.error().kind != Error::Kind::Io || has_log(path)) return fine.error();
+  Database still;
+  const std::string uri = "file:" + in_uri(path) + "?immutable=1";
+  if (auto opened = still.connect(uri, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_URI); !opened) return opened.error();
+  if (fine = still.check_for_reading(path, version); !fine) return fine.error();
+  return still;
 }
 
-base::Result<Statement> Database::prepare(std::string_view sql) {
+base::Status Database::attach_read_only(const std::string& path, std::string_view name) {
+  const std::string quoted = "\"" + std::string(name) + "\"";
+  for (const bool is_still : {false, true}) {  // as above
+    auto attach = prepare("ATTACH ?1 AS " + quoted);
+    if (!attach) return attach.error();
+    const std::string where = is_still ? "file:" + in_uri(path) + "?immutable=1" : path;
+    const auto attached = attach->bind_text(1, where).run();
+    const auto tables = attached ? query_integer("SELECT count(*) FROM " + quoted + ".sqlite_master") : base::Result<std::int64_t>(attached.error());
+    if (tables) return base::ok();
+    if (is_still || tables.error().kind != Error::Kind::Io || has_log(path)) return tables.error();
+    if (attached)
+      if (auto detached = execute(("DETACH " + quoted).c_str()); !detached) return detached;
+  }
+  return base::ok();
+}
+
+base::Result<Statement> Database::prepare(std::string_view sql, std::string_view* rest) {
   if (db_ == nullptr) return Error{Error::Kind::Io, "a database that was never opened"};
   Statement statement;
-  const int code = sqlite3_prepare_v3(db_, sql.data(), static_cast<int>(sql.size()), SQLITE_PREPARE_PERSISTENT, &statement.statement_, nullptr);
+  const char* tail = nullptr;
+  const int code = sqlite3_prepare_v3(db_, sql.data(), static_cast<int>(sql.size()), SQLITE_PREPARE_PERSISTENT, &statement.statement_, &tail);
   if (code != SQLITE_OK) return error_of(db_, code);
+  if (rest != nullptr) *rest = sql.substr(static_cast<std::size_t>(tail - sql.data()));
   return statement;
 }
 

@@ -32,8 +32,16 @@ class Statement {
   base::Status run();         // step() to the end, rows ignored
   std::int64_t integer(int column) const;
   std::string_view text(int column) const;  // text or blob, valid until the next step or reset
+  double real(int column) const;
   bool is_null(int column) const;
   void reset();
+
+  // For queries that others wrote. type(): of the column in this row.
+  enum class Type { Null, Integer, Real, Text, Blob };
+  int columns() const;
+  std::string column_name(int column) const;
+  Type type(int column) const;
+  bool is_read_only() const;
 
  private:
   friend class Database;
@@ -48,14 +56,18 @@ class Database {
   // a file of another version is refused with Conflict. `exclusive`: locking_mode=EXCLUSIVE, for network filesystems.
   // The connection may be used by several threads at once only if it is exclusive: then no other can be had. Else each thread has its own, which is faster.
   static base::Result<Database> open(const std::string& path, int version, const char* schema, Durability durability, bool exclusive);
-  // An existing file, for reading only, by one thread at a time; NotFound if there is none.
+  // An existing file, for reading only, by one thread at a time; NotFound if there is none. Nothing is written but the memory that readers share (-shm),
+  // and that only where it can be: a directory may be read-only.
   static base::Result<Database> open_read_only(const std::string& path, int version);
+  // Adds another file to a connection for reading, as `name`.
+  base::Status attach_read_only(const std::string& path, std::string_view name);
   Database() = default;
   Database(Database&&) noexcept;
   Database& operator=(Database&&) noexcept;
   ~Database();  // closes; all Statements must be gone
 
-  base::Result<Statement> prepare(std::string_view sql);
+  // The first statement of `sql`; what stands behind it goes to `rest`, if given.
+  base::Result<Statement> prepare(std::string_view sql, std::string_view* rest = nullptr);
   base::Status execute(const char* sql);  // one or several statements, rows ignored
   bool is_in_transaction() const;
   // Ends an open transaction, if there is one. SQLite ends one itself after some errors (a full disk among them), so after an error of
@@ -65,6 +77,7 @@ class Database {
  private:
   base::Status connect(const std::string& path, int flags);
   base::Status use_wal();
+  base::Status check_for_reading(const std::string& path, int version);
   base::Status create_schema(int version, const char* schema);
   base::Result<std::int64_t> query_integer(std::string_view sql);
 

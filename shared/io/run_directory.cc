@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <poll.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <unistd.h>
@@ -17,6 +16,7 @@
 #include <filesystem>
 #include <iterator>
 #include <memory>
+#include <tuple>
 #include <vector>
 
 #include "io/entropy.h"
@@ -31,6 +31,7 @@ namespace {
 constexpr const char* kDatabases[] = {"jobs.db", "results.db"};
 constexpr const char* kDatabaseSuffixes[] = {"", "-wal", "-shm", "-journal"};
 constexpr const char* kOutputs = "outputs";
+constexpr const char* kOtherFiles[] = {Lock::kVentilator, Lock::kSink, kStatusFile, "status.json.new"};
 constexpr std::size_t kMaxRuntimeDirectory = 80;  // leaves room for a name within the 107 bytes of a socket's path
 
 Error failure(const std::string& path, const std::string& what, int error) {
@@ -87,6 +88,13 @@ std::vector<std::string> names_in(const std::string& path) {
   return names;
 }
 
+bool is_database_file(const std::string& name) {
+  for (const char* database : kDatabases)
+    for (const char* suffix : kDatabaseSuffixes)
+      if (name == std::string(database) + suffix) return true;
+  return false;
+}
+
 bool holds_run(const std::vector<std::string>& names) {
   return std::any_of(names.begin(), names.end(), [](const std::string& name) {
     return name == Lock::kVentilator || name == Lock::kSink || std::find(std::begin(kDatabases), std::end(kDatabases), name) != std::end(kDatabases);
@@ -136,6 +144,14 @@ std::string state_home() {
   return "";
 }
 
+// Of the open file, as flock(2) has it: forked children hold it too, and the kernel frees it with the last of them. Unlike flock's it can be seen by others.
+struct flock whole_file() {
+  struct flock whole {};
+  whole.l_type = F_WRLCK;
+  whole.l_whence = SEEK_SET;
+  return whole;
+}
+
 std::string holder_of(int fd) {
   char text[512];
   const ssize_t size = ::pread(fd, text, sizeof text, 0);
@@ -161,6 +177,51 @@ base::Result<RunDirectory> find_run_directory(const std::string& path) {
   auto guarded = guard(std::move(run));
   if (guarded && !holds_run(names_in(guarded->path))) return Error{Error::Kind::NotFound, guarded->path + ": holds no run"};
   return guarded;
+}
+
+base::Result<RunDirectory> look_at_run_directory(const std::string& path) {
+  RunDirectory run{absolute(path)};
+  struct stat status {};
+  if (::stat(run.path.c_str(), &status) != 0) return failure(run.path, "no such run", errno);
+  if (!S_ISDIR(status.st_mode)) return refusal(run.path, "is not a directory");
+  if (::access(run.path.c_str(), R_OK | X_OK) != 0) return failure(run.path, "cannot read", errno);
+  if (!holds_run(names_in(run.path))) return Error{Error::Kind::NotFound, run.path + ": holds no run"};
+  return run;
+}
+
+std::vector<std::string> run_parents() {
+  std::vector<std::string> candidates{state_home(), with_uid("/var/tmp")}, found;
+  if (const auto temporary = absolute_environment("TMPDIR"); !temporary.empty()) candidates.push_back(with_uid(temporary));
+  if (const char* named = std::getenv("PUSHMILL_STATE"); named != nullptr && named[0] != '\0') candidates = {absolute(named)};
+  for (const std::string& path : candidates) {
+    struct stat status {};
+    const bool is_there = !path.empty() && ::stat(path.c_str(), &status) == 0 && S_ISDIR(status.st_mode);
+    if (is_there && std::find(found.begin(), found.end(), path) == found.end()) found.push_back(path);
+  }
+  return found;
+}
+
+std::vector<std::string> runs_without_a_name() {
+  struct Run {
+    std::string name, path;
+    std::int64_t made = 0;
+  };
+  std::vector<Run> runs;
+  for (const std::string& parent : run_parents()) {
+    for (const std::string& name : names_in(parent)) {
+      Run run{name, parent + "/" + name};
+      struct statx status {};
+      if (::statx(AT_FDCWD, run.path.c_str(), AT_SYMLINK_NOFOLLOW, STATX_TYPE | STATX_UID | STATX_BTIME, &status) != 0) continue;
+      if (!S_ISDIR(status.stx_mode) || status.stx_uid != ::geteuid() || !holds_run(names_in(run.path))) continue;
+      if ((status.stx_mask & STATX_BTIME) != 0) run.made = std::int64_t{status.stx_btime.tv_sec} * 1'000'000'000 + status.stx_btime.tv_nsec;
+      runs.push_back(std::move(run));
+    }
+  }
+  // Where the file system does not know when: the names tell the second.
+  std::sort(runs.begin(), runs.end(), [](const Run& a, const Run& b) { return std::tie(a.made, a.name) > std::tie(b.made, b.name); });
+  std::vector<std::string> paths;
+  for (Run& run : runs) paths.push_back(std::move(run.path));
+  return paths;
 }
 
 base::Result<std::string> default_run_parent() {
@@ -200,10 +261,17 @@ base::Status remove_run_directory(const std::string& path) {
   const std::string outputs = path + "/" + kOutputs;
   for (const std::string& name : names_in(outputs)) ::unlink((outputs + "/" + name).c_str());  // leaves directories: none is ours
   ::rmdir(outputs.c_str());
-  ::unlink((path + "/" + Lock::kVentilator).c_str());
-  ::unlink((path + "/" + Lock::kSink).c_str());
+  for (const char* name : kOtherFiles) ::unlink((path + "/" + name).c_str());
   if (::rmdir(path.c_str()) != 0 && errno != ENOENT) return failure(path, "cannot remove", errno);
   return base::ok();
+}
+
+std::string stranger_in(const std::string& path) {
+  for (const std::string& name : names_in(path)) {
+    const bool is_other = std::find(std::begin(kOtherFiles), std::end(kOtherFiles), name) != std::end(kOtherFiles);
+    if (!is_other && name != kOutputs && !is_database_file(name)) return name;
+  }
+  return {};
 }
 
 base::Result<std::string> runtime_directory() {
@@ -234,18 +302,26 @@ base::Result<Lock> Lock::take(const std::string& run_directory, const char* name
   const std::string path = run_directory + "/" + name;
   UniqueFd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
   if (!fd || ::fchmod(fd.get(), 0600) != 0) return failure(path, "cannot open", errno);
+  struct flock whole = whole_file();
   int locked;
-  for (int tries = 0; (locked = ::flock(fd.get(), LOCK_EX | LOCK_NB)) != 0; ++tries) {
+  for (int tries = 0; (locked = ::fcntl(fd.get(), F_OFD_SETLK, &whole)) != 0; ++tries) {
     // Held for a moment by a look at the end, or by a child of a dead holder that has not executed yet.
-    if (errno != EINTR && (errno != EWOULDBLOCK || tries >= 20)) break;
+    if (errno != EINTR && ((errno != EAGAIN && errno != EACCES) || tries >= 20)) break;
     ::poll(nullptr, 0, 10);
   }
-  if (locked != 0 && errno != EWOULDBLOCK) return failure(path, "cannot lock", errno);
+  if (locked != 0 && errno != EAGAIN && errno != EACCES) return failure(path, "cannot lock", errno);
   if (locked != 0) return Error{Error::Kind::Busy, run_directory + ": is in use by " + holder_of(fd.get())};
   const std::string holder = std::to_string(::getpid()) + " " + host_name() + " " + std::string(program) + "\n";
   // A disk too full for this line is no reason to refuse: it only tells others who we are.
   if (::ftruncate(fd.get(), 0) == 0) (void)!::pwrite(fd.get(), holder.data(), holder.size(), 0);
   return Lock(std::move(fd));
+}
+
+std::optional<std::string> Lock::holder(const std::string& run_directory, const char* name) {
+  const UniqueFd fd(::open((run_directory + "/" + name).c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+  struct flock whole = whole_file();
+  if (!fd || ::fcntl(fd.get(), F_OFD_GETLK, &whole) != 0 || whole.l_type == F_UNLCK) return std::nullopt;
+  return holder_of(fd.get());
 }
 
 Lock::~Lock() {

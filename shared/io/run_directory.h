@@ -1,13 +1,18 @@
 // The directory of a run and the directory for sockets: choosing, creating, guarding and removing them.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/result.h"
 #include "io/unique_fd.h"
 
 namespace io {
+
+// What the sink says of itself while it lives, in its run directory.
+inline constexpr const char* kStatusFile = "status.json";
 
 struct RunDirectory {
   std::string path;  // absolute
@@ -21,14 +26,23 @@ base::Result<RunDirectory> open_run_directory(const std::string& path);
 // An existing one that holds a run; NotFound otherwise.
 base::Result<RunDirectory> find_run_directory(const std::string& path);
 
+// The same for those who only look: whosever it is, and nothing is changed.
+base::Result<RunDirectory> look_at_run_directory(const std::string& path);
+
 // The directory in which runs without a name get theirs: $PUSHMILL_STATE, else $XDG_STATE_HOME/pushmill or $HOME/.local/state/pushmill if local
 // and writable, else one in $TMPDIR, else /var/tmp/pushmill-UID. Exists with mode 0700 then. An error if $PUSHMILL_STATE cannot be used.
 base::Result<std::string> default_run_parent();
+// Every directory, of those that default_run_parent() might choose here, that exists. Makes none.
+std::vector<std::string> run_parents();
+// Our run directories in them, the one that was made last first.
+std::vector<std::string> runs_without_a_name();
 // A new run directory in `parent`, named run-YYYYMMDD-HHMMSS-PID-xxxx.
 base::Result<RunDirectory> create_run_directory(const std::string& parent);
 // Deletes what pushmill puts into a run directory, then the directory. One that holds anything else stays (Io).
 // REQUIRES: the caller holds both locks or knows that nobody does.
 base::Status remove_run_directory(const std::string& path);
+// What else than pushmill's own is in a run directory: a name, empty if there is nothing.
+std::string stranger_in(const std::string& path);
 
 // A short private directory for ipc sockets: $XDG_RUNTIME_DIR/pushmill, else /tmp/pushmill-UID.
 base::Result<std::string> runtime_directory();
@@ -45,6 +59,8 @@ class Lock {
 
   // Busy, naming the holder (its process id, host and program), when another process or Lock has it.
   static base::Result<Lock> take(const std::string& run_directory, const char* name, std::string_view program);
+  // Who has it ("process PID HOST PROGRAM"), without taking it even for a moment: a start is never refused because somebody looked. None: nobody.
+  static std::optional<std::string> holder(const std::string& run_directory, const char* name);
   Lock(Lock&&) noexcept = default;
   Lock& operator=(Lock&&) noexcept = default;
   ~Lock();

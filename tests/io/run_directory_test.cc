@@ -127,6 +127,56 @@ TEST_CASE("a lock dies with its process, and is not passed to what it starts", "
   ::close(input[1]);
 }
 
+TEST_CASE("who holds a lock can be seen without taking it", "[run_directory]") {
+  test::TemporaryDirectory directory;
+  CHECK_FALSE(Lock::holder(directory.path(), Lock::kSink));
+  {
+    auto lock = Lock::take(directory.path(), Lock::kSink, "sink");
+    REQUIRE(lock);
+    const auto holder = Lock::holder(directory.path(), Lock::kSink);
+    REQUIRE(holder);
+    CHECK_THAT(*holder, Catch::StartsWith("process " + std::to_string(::getpid()) + " ") && Catch::EndsWith(" sink"));
+    CHECK_FALSE(Lock::holder(directory.path(), Lock::kVentilator));
+  }
+  CHECK_FALSE(Lock::holder(directory.path(), Lock::kSink));
+  CHECK(Lock::take(directory.path(), Lock::kSink, "sink"));
+}
+
+TEST_CASE("a look at a run directory changes nothing in it", "[run_directory]") {
+  test::TemporaryDirectory directory;
+  const auto path = directory / "run";
+  fs::create_directory(path);
+  ::chmod(path.c_str(), 0755);
+  CHECK(io::look_at_run_directory(path).error().kind == Error::Kind::NotFound);
+  touch(path + "/sink.lock");
+  REQUIRE(io::look_at_run_directory(path));
+  CHECK(test::mode_of(path) == 0755);
+  CHECK(io::look_at_run_directory(directory / "nowhere").error().kind == Error::Kind::NotFound);
+}
+
+TEST_CASE("runs without a name are found, the newest first", "[run_directory]") {
+  test::TemporaryDirectory directory;
+  const test::Variable state("PUSHMILL_STATE", directory / "state");
+  CHECK(io::run_parents().empty());
+  CHECK_FALSE(fs::exists(directory / "state"));
+  std::vector<std::string> paths;
+  for (int i = 0; i < 3; ++i) {
+    auto run = io::create_run_directory(directory / "state");
+    REQUIRE(run);
+    touch(run->path + "/jobs.db");
+    paths.insert(paths.begin(), run->path);
+    const auto tick = [] {  // of the clock that files are dated by
+      timespec now;
+      ::clock_gettime(CLOCK_REALTIME_COARSE, &now);
+      return std::pair(now.tv_sec, now.tv_nsec);
+    };
+    REQUIRE(test::eventually([&, before = tick()] { return tick() != before; }));
+  }
+  fs::create_directory(directory / "state/other");
+  touch(directory / "state/file");
+  CHECK(io::runs_without_a_name() == paths);
+}
+
 TEST_CASE("lock files are private whatever the umask", "[run_directory]") {
   test::TemporaryDirectory directory;
   const test::Umask umask(GENERATE(as<mode_t>(), 0000, 0777));
@@ -183,7 +233,7 @@ TEST_CASE("removing a run directory deletes what is pushmill's and nothing else"
   test::TemporaryDirectory directory;
   const auto path = directory / "run";
   fs::create_directories(path + "/outputs");
-  for (const char* name : {"jobs.db", "jobs.db-wal", "results.db", "results.db-shm", "ventilator.lock", "sink.lock", "outputs/1.out"})
+  for (const char* name : {"jobs.db", "jobs.db-wal", "results.db", "results.db-shm", "ventilator.lock", "sink.lock", "status.json", "outputs/1.out"})
     touch(path + "/" + name);
   const bool has_more = GENERATE(false, true);
   if (has_more) touch(path + "/thesis.tex");
@@ -227,4 +277,13 @@ TEST_CASE("a link in the place of the directory for sockets is not followed", "[
 TEST_CASE("local file systems are not taken for network ones", "[run_directory]") {
   CHECK_FALSE(io::is_network_filesystem("/proc"));
   CHECK_FALSE(io::is_network_filesystem("/dev/shm/not/there/yet"));
+}
+
+TEST_CASE("what is not pushmill's in a run directory is named", "[run_directory]") {
+  test::TemporaryDirectory directory;
+  for (const char* name : {"jobs.db", "jobs.db-wal", "results.db", "status.json", "ventilator.lock", "sink.lock"}) touch(directory / name);
+  fs::create_directory(directory / "outputs");
+  CHECK(io::stranger_in(directory.path()).empty());
+  touch(directory / "thesis.tex");
+  CHECK(io::stranger_in(directory.path()) == "thesis.tex");
 }

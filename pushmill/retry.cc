@@ -1,0 +1,53 @@
+// `pushmill retry`: prepares what is to run again, then goes on as `resume` does.
+#include <cstdio>
+
+#include "cli/exit_status.h"
+#include "io/run_directory.h"
+#include "pushmill/answers.h"
+#include "pushmill/run.h"
+#include "pushmill/run_reader.h"
+#include "ventilator/spool.h"
+
+namespace pushmill {
+
+using base::Error;
+
+namespace {
+
+// The number of jobs that run again. The ventilator's mark goes first: while the sink's is there, it is put back at the next start, as if nothing had been.
+base::Result<std::uint64_t> prepare(const std::string& directory, const sink::RetryChoice& choice) {
+  const auto ventilator = io::Lock::take(directory, io::Lock::kVentilator, "retry");
+  if (!ventilator) return ventilator.error();
+  const auto sink = io::Lock::take(directory, io::Lock::kSink, "retry");
+  if (!sink) return sink.error();
+  const auto log = sink::ResultLog::peek(directory);
+  if (!log && log.error().kind == Error::Kind::NotFound) return Error{Error::Kind::NotFound, directory + ": no job is finished: there is nothing to retry"};
+  if (!log) return log.error();
+  const auto summary = ventilator::Spool::take_back_end(directory);
+  if (!summary) return summary.error();
+  return sink::ResultLog::retry(directory, choice, summary->epoch + 1);
+}
+
+}  // namespace
+
+base::Result<int> retry(const RetryOptions& options) {
+  std::string directory = options.directory;
+  if (directory.empty()) {
+    const auto newest = RunReader::open("");
+    if (!newest) return newest.error();
+    directory = newest->path();
+  }
+  const auto found = io::find_run_directory(directory);
+  if (!found) return found.error();
+  const auto count = prepare(found->path, options.choice);
+  if (!count) return count.error();
+  const auto is_embedded = was_begun_by_run(found->path);
+  if (!is_embedded) return is_embedded.error();
+  if (*is_embedded) return resume({found->path});
+  const std::string jobs = std::to_string(*count) + (*count == 1 ? " job" : " jobs");
+  if (*count == 0) std::fprintf(stderr, "pushmill: there is nothing to retry in %s\n", found->path.c_str());
+  else std::fprintf(stderr, "pushmill: %s will run again: start the sink and the ventilator of %s again\n", jobs.c_str(), found->path.c_str());
+  return cli::kExitOk;
+}
+
+}  // namespace pushmill

@@ -1,0 +1,168 @@
+#include "pushmill/run_reader.h"
+
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <charconv>
+#include <fstream>
+#include <iterator>
+
+#include "base/job.h"
+#include "io/run_directory.h"
+#include "sink/result_log.h"
+#include "ventilator/origin.h"
+
+namespace pushmill {
+
+using base::Error;
+
+namespace {
+
+std::optional<io::Database> none() { return std::nullopt; }
+
+base::Result<std::optional<io::Database>> open_if_there(const std::string& path, int version) {
+  auto database = io::Database::open_read_only(path, version);
+  if (database) return std::optional<io::Database>(std::move(*database));
+  if (database.error().kind == Error::Kind::NotFound) return none();
+  return database.error();
+}
+
+}  // namespace
+
+base::Result<RunReader> RunReader::open(const std::string& directory) {
+  RunReader reader;
+  if (directory.empty()) {
+    const auto runs = io::runs_without_a_name();
+    if (runs.empty()) return Error{Error::Kind::NotFound, "there is no run without a name here: name a run directory"};
+    reader.path_ = runs.front();
+  } else {
+    const auto found = io::look_at_run_directory(directory);
+    if (!found) return found.error();
+    reader.path_ = found->path;
+  }
+  if (auto read = reader.read(); !read) return read.error();
+  return reader;
+}
+
+base::Status RunReader::read() {
+  ventilator_ = io::Lock::holder(path_, io::Lock::kVentilator);
+  sink_ = io::Lock::holder(path_, io::Lock::kSink);
+  const bool is_live = ventilator_ || sink_;
+  has_databases_ = !is_live || !io::is_network_filesystem(path_);
+  if (sink_) read_status();
+  if (!has_databases_) return base::ok();
+  auto summary = ventilator::Spool::peek(path_);
+  if (summary) summary_ = std::move(*summary);
+  else if (summary.error().kind != Error::Kind::NotFound) return summary.error();
+  if (summary_) exit_status_ = summary_->ended;
+  if (exit_status_) return base::ok();
+  auto log = results();
+  if (!log) return log.error();
+  if (!*log) return base::ok();
+  auto mark = (*log)->prepare("SELECT value FROM meta WHERE key = 'ended_status'");
+  if (!mark) return mark.error();
+  const auto row = mark->step();
+  if (!row) return row.error();
+  if (*row) exit_status_ = static_cast<int>(mark->integer(0));
+  return base::ok();
+}
+
+void RunReader::read_status() {
+  std::ifstream file(path_ + "/" + io::kStatusFile, std::ios::binary);
+  const std::string text((std::istreambuf_iterator<char>(file)), {});
+  if (text.empty()) return;
+  const auto parsed = json::parse(text);
+  if (parsed && number_in(*parsed, "version") == 1) status_ = *parsed;
+}
+
+RunReader::State RunReader::state() const {
+  if (ventilator_ || sink_) return State::Live;
+  return exit_status_ ? State::Ended : State::Interrupted;
+}
+
+const char* RunReader::state_text() const {
+  switch (state()) {
+    case State::Live: return "live";
+    case State::Ended: return "ended";
+    case State::Interrupted: break;
+  }
+  return "interrupted";
+}
+
+std::string RunReader::holder() const { return ventilator_ ? *ventilator_ : sink_.value_or(""); }
+
+Error RunReader::kept() const {
+  return {Error::Kind::Busy,
+          path_ + ": is on a network file system, where a live run has its databases to itself (" + holder() + "): pushmill status tells how it stands"};
+}
+
+base::Result<std::optional<io::Database>> RunReader::results() const {
+  if (!has_databases_) return kept();
+  return open_if_there(path_ + "/" + sink::ResultLog::kFile, sink::ResultLog::kVersion);
+}
+
+base::Result<std::optional<io::Database>> RunReader::jobs() const {
+  if (!has_databases_) return kept();
+  return open_if_there(path_ + "/jobs.db", ventilator::Spool::kSchemaVersion);
+}
+
+std::string RunReader::command() const {
+  if (!summary_ || !summary_->template_text) return {};
+  return base::shell_join(ventilator::Origin::decode(summary_->origin).arguments);
+}
+
+base::Result<RunCounts> RunReader::counts() const {
+  RunCounts counts;
+  const bool is_told = status_.is_object();
+  if (is_told) {
+    counts.finished = static_cast<std::uint64_t>(number_in(status_, "finished"));
+    counts.failed = static_cast<std::uint64_t>(number_in(status_, "failed"));
+    counts.accepted = static_cast<std::uint64_t>(number_in(status_, "total"));
+    counts.is_total = counts.accepted > 0;
+  }
+  if (summary_) {
+    counts.accepted = std::max<std::uint64_t>(counts.accepted, summary_->accepted);
+    counts.is_total = counts.is_total || summary_->end_of_input;
+  }
+  if (is_told || !has_databases_) return counts;
+  const auto log = sink::ResultLog::peek(path_);
+  if (!log && log.error().kind == Error::Kind::NotFound) return counts;
+  if (!log) return log.error();
+  counts.finished = log->finished;
+  counts.failed = log->failed;
+  return counts;
+}
+
+base::WallTime RunReader::changed_at() const {
+  base::WallTime newest = 0;
+  for (const char* name : {"jobs.db", "jobs.db-wal", "results.db", "results.db-wal", io::kStatusFile}) {
+    struct stat status {};
+    if (::stat((path_ + "/" + name).c_str(), &status) != 0) continue;
+    newest = std::max<base::WallTime>(newest, std::int64_t{status.st_mtim.tv_sec} * 1'000'000 + status.st_mtim.tv_nsec / 1000);
+  }
+  return newest;
+}
+
+std::int64_t number_in(const json::Value& object, const char* key) {
+  const auto at = object.find(key);
+  return at != object.end() && at->is_number() ? at->get<std::int64_t>() : 0;
+}
+
+std::string text_in(const json::Value& object, const char* key) {
+  const auto at = object.find(key);
+  return at != object.end() && at->is_string() ? at->get<std::string>() : std::string();
+}
+
+bool flag_in(const json::Value& object, const char* key) {
+  const auto at = object.find(key);
+  return at != object.end() && at->is_boolean() && at->get<bool>();
+}
+
+base::Result<base::JobId> parse_job(const std::string& text) {
+  base::JobId job = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), job);
+  if (error == std::errc() && end == text.data() + text.size() && job > 0 && job < base::JobId{1} << 48) return job;
+  return Error{Error::Kind::Usage, "'" + text + "' is not the number of a job"};
+}
+
+}  // namespace pushmill

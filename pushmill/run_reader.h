@@ -1,0 +1,74 @@
+// A run as others see it: live, ended or broken off, from its databases and from what its sink says of itself. Reading disturbs nothing and holds nothing: no
+// lock is taken, and each connection is for a few short reads, so that the log of a live run can always be cut back (a reader that waits for its own reader,
+// `| less`, must not wait inside a read).
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "base/ids.h"
+#include "base/time.h"
+#include "io/database.h"
+#include "json/json.h"
+#include "ventilator/spool.h"
+
+namespace pushmill {
+
+// How far a run is.
+struct RunCounts {
+  std::uint64_t finished = 0, failed = 0;
+  std::uint64_t accepted = 0;
+  bool is_total = false;  // `accepted` is all there will be
+};
+
+class RunReader {
+ public:
+  enum class State { Live, Ended, Interrupted };
+
+  // `directory`: empty for the newest of those without a name.
+  static base::Result<RunReader> open(const std::string& directory);
+
+  const std::string& path() const { return path_; }
+  State state() const;
+  const char* state_text() const;  // "live", "ended", "interrupted"
+  bool has_ventilator() const { return ventilator_.has_value(); }
+  bool has_sink() const { return sink_.has_value(); }
+  std::string holder() const;  // of a live one: "process PID HOST PROGRAM"
+
+  // On a network file system a live run has its databases to itself: then there is status() alone.
+  bool has_databases() const { return has_databases_; }
+  // None: it has not been made yet. Busy: see has_databases().
+  base::Result<std::optional<io::Database>> results() const;
+  base::Result<std::optional<io::Database>> jobs() const;
+  const std::optional<ventilator::Spool::Summary>& summary() const { return summary_; }
+  std::optional<int> exit_status() const { return exit_status_; }  // of one that has ended
+  std::string command() const;  // the words it was begun with; empty: not known
+
+  // What the living sink last said of itself (docs/ANSWERS.md). Null: nothing yet, or none lives.
+  const json::Value& status() const { return status_; }
+  // Of a live run as its sink says, else counted in its log.
+  base::Result<RunCounts> counts() const;
+  base::WallTime changed_at() const;  // when its files last changed; 0: not known
+
+ private:
+  base::Status read();
+  void read_status();
+  base::Error kept() const;
+
+  std::string path_;
+  std::optional<std::string> ventilator_, sink_;
+  bool has_databases_ = true;
+  std::optional<ventilator::Spool::Summary> summary_;
+  std::optional<int> exit_status_;
+  json::Value status_;
+};
+
+// A member of a JSON object, as far as it is there and of its kind: else 0, empty, false.
+std::int64_t number_in(const json::Value& object, const char* key);
+std::string text_in(const json::Value& object, const char* key);
+bool flag_in(const json::Value& object, const char* key);
+
+// `text`, the word of a user, as the number of a job.
+base::Result<base::JobId> parse_job(const std::string& text);
+
+}  // namespace pushmill

@@ -1,0 +1,109 @@
+#include "pushmill/run_reader.h"
+
+#include <dlfcn.h>
+#include <linux/magic.h>
+#include <sys/statfs.h>
+
+#include <fstream>
+
+#include "io/run_directory.h"
+#include "tests/sink/output_support.h"
+
+using pushmill::RunReader;
+
+namespace {
+bool is_on_nfs = false;
+}
+
+// The test program's own comes before that of libc.
+extern "C" int statfs(const char* path, struct statfs* status) noexcept {
+  static const auto real = reinterpret_cast<int (*)(const char*, struct statfs*)>(dlsym(RTLD_NEXT, "statfs"));
+  const int result = real(path, status);
+  if (is_on_nfs) status->f_type = NFS_SUPER_MAGIC;
+  return result;
+}
+
+namespace {
+
+// Three jobs accepted, one finished.
+void given_run(const TemporaryFolder& folder) {
+  auto spool = ventilator::Spool::open(folder.path(), io::Durability::Process, false);
+  REQUIRE(spool);
+  REQUIRE(spool->append(std::vector<std::string>{"a", "b", "c"}));
+  auto log = open_log(folder.path());
+  log->finish(ok_row(1));
+  commit(*log);
+}
+
+void say(const TemporaryFolder& folder, const std::string& status) { std::ofstream(folder / io::kStatusFile) << status; }
+
+}  // namespace
+
+TEST_CASE("a run is interrupted, live while its sink or ventilator is there, and ended by either's mark", "[run_reader]") {
+  TemporaryFolder folder;
+  given_run(folder);
+  auto run = RunReader::open(folder.path());
+  REQUIRE(run);
+  CHECK(run->state() == RunReader::State::Interrupted);
+  CHECK(run->counts()->finished == 1);
+  CHECK(run->counts()->accepted == 3);
+  for (const char* name : {io::Lock::kSink, io::Lock::kVentilator}) {
+    const auto lock = io::Lock::take(folder.path(), name, "test");
+    run = RunReader::open(folder.path());
+    CHECK(run->state() == RunReader::State::Live);
+    CHECK_THAT(run->holder(), Catch::EndsWith("test"));
+  }
+  {
+    auto log = open_log(folder.path());
+    log->ended({3, 3, 3, false});
+    commit(*log);
+  }
+  run = RunReader::open(folder.path());
+  CHECK(run->state() == RunReader::State::Ended);
+  CHECK(run->exit_status() == 3);
+}
+
+TEST_CASE("a live run on a network file system is told of by its sink alone", "[run_reader]") {
+  TemporaryFolder folder;
+  given_run(folder);
+  say(folder, R"({"version":1,"finished":2,"failed":1,"total":9})");
+  is_on_nfs = true;
+  {
+    const auto lock = io::Lock::take(folder.path(), io::Lock::kSink, "sink");
+    const auto run = RunReader::open(folder.path());
+    REQUIRE(run);
+    CHECK_FALSE(run->has_databases());
+    const auto results = run->results(), jobs = run->jobs();
+    REQUIRE_FALSE(results);
+    CHECK(results.error().kind == base::Error::Kind::Busy);
+    CHECK_FALSE(jobs);
+    const auto counts = run->counts();
+    REQUIRE(counts);
+    CHECK((counts->finished == 2 && counts->failed == 1 && counts->accepted == 9 && counts->is_total));
+  }
+  const auto run = RunReader::open(folder.path());
+  is_on_nfs = false;
+  REQUIRE(run);
+  CHECK(run->has_databases());
+  CHECK(run->status().is_null());  // nobody says so any more
+  CHECK(run->counts()->finished == 1);
+}
+
+TEST_CASE("whatever stands in status.json is no reason to fail", "[run_reader]") {
+  TemporaryFolder folder;
+  given_run(folder);
+  const auto lock = io::Lock::take(folder.path(), io::Lock::kSink, "sink");
+  for (const char* text : {"", "{", "[]", "7", R"({"version":2,"finished":5})", R"({"version":"1"})"}) {
+    say(folder, text);
+    const auto run = RunReader::open(folder.path());
+    REQUIRE(run);
+    CHECK(run->status().is_null());
+    CHECK(run->counts()->finished == 1);
+  }
+  say(folder, R"({"version":1,"finished":"many","failed":[],"total":{},"workers":3,"jobs":null})");
+  const auto run = RunReader::open(folder.path());
+  REQUIRE(run);
+  CHECK(run->counts()->finished == 0);
+  CHECK(pushmill::text_in(run->status(), "finished") == "many");
+  CHECK_FALSE(pushmill::flag_in(run->status(), "failed"));
+}
