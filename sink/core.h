@@ -74,6 +74,7 @@ class Core {
   void on_event(Turn&& event);
 
   bool accept(const wire::Stamp& stamp);  // false: drop the message
+  void judge_feedback(const wire::Open& message);
   bool is_plausible(const Attempt& attempt) const;
   void take_result(wire::Result&& result, const WorkerId& worker, const std::string& host);
   void end_attempt(JobRecord& record, wire::Result&& result, const WorkerId& worker, const std::string& host);
@@ -122,6 +123,8 @@ class Core {
   std::uint64_t sent_seq_ = 0;
   std::string feedback_endpoint_;
   bool is_feedback_broken_ = true;
+  base::TimePoint opened_at_{};  // the last OPEN
+  std::optional<base::TimePoint> unheard_since_;  // the ventilator asks as one that does not hear us
   bool needs_snapshot_ = false;
   base::TimePoint snapshot_at_{};  // of the last one
   bool has_sent_snapshot_ = false;

@@ -18,7 +18,7 @@ namespace {
 enum Tag : io::Reactor::Tag { kMessages, kStop, kWriter, kFeedback, kRefusal };
 constexpr int kFramesPerTurn = 256;
 constexpr base::Duration kLinger{500'000};
-constexpr base::Duration kWord{5'000'000};           // between two lines that say what is waited for
+constexpr base::Duration kWord{1'000'000};           // between two looks at what is waited for
 constexpr base::Duration kRefusalEvery{1'000'000};   // workers of other runs are told off so often, whatever they send
 
 }  // namespace
@@ -237,11 +237,10 @@ void Shell::look_at_writer() {
 
 void Shell::say_what_is_waited_for() {
   next_word_ = io::now() + kWord;
-  if (!core_->has_heard_ventilator()) {
-    log_.info("waiting for the ventilator: start it with --sink " + endpoints_.front() + " --run-dir " + config_.run_directory);
-  } else if (core_->workers() == 0 && !core_->has_ended()) {
-    log_.info("waiting for workers: start them with --sink " + endpoints_.front());
-  }
+  std::string line;
+  if (!core_->has_heard_ventilator()) line = "waiting for the ventilator: start it with --sink " + endpoints_.front() + " --run-dir " + config_.run_directory;
+  else if (core_->workers() == 0 && !core_->has_ended()) line = "waiting for workers: start them with --sink " + endpoints_.front();
+  reminder_.say(line, io::now());
 }
 
 // ---- effects

@@ -11,6 +11,7 @@
 #include "base/counts.h"
 #include "cli/dropped_frames.h"
 #include "cli/log.h"
+#include "cli/reminder.h"
 #include "io/reactor.h"
 #include "io/run_directory.h"
 #include "io/signals.h"
@@ -97,6 +98,7 @@ class Shell {
   std::vector<OutputWriter::Freed> freed_;  // by the emission that the next Commit says
   io::Frame received_;
   cli::DroppedFrames dropped_{log_};
+  cli::Reminder reminder_{log_};
   std::string frame_;
   bool is_feedback_broken_ = false;
   base::TimePoint next_word_{};

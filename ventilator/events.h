@@ -33,10 +33,11 @@ struct SendCtrl { wire::Ctrl message; };
 struct SendFree { wire::Free message; };
 struct RaiseHorizon { base::JobId through; };  // commit before any effect behind it
 struct CommitEnded { std::uint64_t total; std::uint64_t failed; bool cut; };
+struct RenewUplink {};  // the sink is silent: its connection may be dead for good. Close it, frames and all, and open another
 struct LookForEnd {};  // the sink is silent: if it is gone and has left its mark, answer with SinkHasEnded
 struct Exit {};
 
-using Effect = std::variant<SendToSink, OpenLane, CloseLane, SendJobs, SendCtrl, SendFree, RaiseHorizon, CommitEnded, LookForEnd, Exit>;
+using Effect = std::variant<SendToSink, OpenLane, CloseLane, SendJobs, SendCtrl, SendFree, RaiseHorizon, CommitEnded, RenewUplink, LookForEnd, Exit>;
 using Effects = std::vector<Effect>;
 
 }  // namespace ventilator

@@ -21,7 +21,7 @@ constexpr int kOutbox = 65536;  // frames; what finds no room is sent again afte
 constexpr int kFramesPerTurn = 256;
 constexpr std::uint32_t kMostKeepers = 16;
 constexpr base::Duration kLinger{500'000};
-constexpr base::Duration kWord{5'000'000};    // between two lines that say what is waited for
+constexpr base::Duration kWord{1'000'000};    // between two looks at what is waited for
 constexpr base::Duration kReopen{1'000'000};  // until sockets that could not be opened are tried again
 
 // Of each stream: all slots together read about 4 MiB ahead, more only where that would be less than a result may hold itself.
@@ -104,7 +104,7 @@ base::Status Shell::open_session() {
   if (!bound) return bound.error();
   auto reachable = io::reachable_endpoint(*bound, config_.sink_endpoint);
   if (!reachable) return reachable.error();
-  auto uplink = io::Uplink::create(context_, config_.sink_endpoint, kOutbox);
+  auto uplink = io::Uplink::create(context_, config_.sink_endpoint, kOutbox, &link_);
   if (!uplink) return uplink.error();
   pull_.emplace(std::move(*pull));
   uplink_.emplace(std::move(*uplink));
@@ -184,7 +184,7 @@ void Shell::carry_out(Effects& effects) {
 
 void Shell::say_what_is_waited_for() {
   next_word_ = io::now() + kWord;
-  if (!core_->has_head()) log_.info("waiting for the sink at " + config_.sink_endpoint + " and its ventilator");
+  reminder_.say(core_->has_head() ? "" : "waiting for the sink at " + config_.sink_endpoint + " and its ventilator" + link_.trouble(), io::now());
 }
 
 // ---- effects

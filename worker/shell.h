@@ -9,6 +9,8 @@
 
 #include "cli/dropped_frames.h"
 #include "cli/log.h"
+#include "cli/reminder.h"
+#include "io/monitor.h"
 #include "io/reactor.h"
 #include "io/socket.h"
 #include "worker/call_runner.h"
@@ -73,6 +75,7 @@ class Shell {
   io::Reactor reactor_;
   std::optional<io::Pull> pull_;
   std::optional<io::Uplink> uplink_;
+  io::Monitor link_;
   std::optional<Core> core_;
   base::RunId run_;  // zero until a lane has told it
   Effects effects_;
@@ -84,6 +87,7 @@ class Shell {
   std::vector<std::string> remarks_;
   io::Frame received_;
   cli::DroppedFrames dropped_{log_};
+  cli::Reminder reminder_{log_};
   std::string frame_;
   base::TimePoint reopen_at_ = base::kNever;
   base::TimePoint next_word_{};
