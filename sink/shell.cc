@@ -29,8 +29,9 @@ Shell::Shell(io::Context& context, ShellConfig config, const cli::Log& log, base
 Shell::~Shell() = default;
 
 base::Result<std::optional<int>> Shell::open() {
-  auto lock = io::Lock::take(config_.run_directory, io::Lock::kSink, "sink");
+  auto lock = io::Lock::take(config_.run_directory, io::Lock::kSink, "sink", config_.take_over);
   if (!lock) return lock.error();
+  if (!lock->taken_from().empty()) log_.warning("taking " + config_.run_directory + " over from " + lock->taken_from());
   lock_.emplace(std::move(*lock));
   auto results = ResultLog::open(config_.run_directory, config_.durability, io::is_network_filesystem(config_.run_directory));
   if (!results) return results.error();

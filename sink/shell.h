@@ -26,6 +26,7 @@ namespace sink {
 struct ShellConfig {
   std::vector<std::string> listen;
   std::string run_directory;  // open, ours
+  io::TakeOver take_over = io::TakeOver::No;
   io::Durability durability = io::Durability::Power;
   std::string joblog;         // path; empty: none
   Order order = Order::Completion;

@@ -7,6 +7,7 @@
 
 #include "cli/options.h"
 #include "io/database.h"
+#include "io/lock.h"
 #include "wire/messages.h"
 
 namespace ventilator {
@@ -19,6 +20,7 @@ struct Options {
   base::Duration timeout{0};
   std::uint64_t spool_bytes = 1ull << 30;
   io::Durability durability = io::Durability::Power;
+  io::TakeOver take_over = io::TakeOver::No;
   bool insecure = false;
 };
 

@@ -33,8 +33,9 @@ Shell::Shell(io::Context& context, ShellConfig config, std::optional<Template> j
 // ---- before the loop
 
 base::Result<std::optional<int>> Shell::open(int interrupt_fd) {
-  auto lock = io::Lock::take(config_.run_directory, io::Lock::kVentilator, "ventilator");
+  auto lock = io::Lock::take(config_.run_directory, io::Lock::kVentilator, "ventilator", config_.take_over);
   if (!lock) return lock.error();
+  if (!lock->taken_from().empty()) log_.warning("taking " + config_.run_directory + " over from " + lock->taken_from());
   lock_.emplace(std::move(*lock));
   auto spool = Spool::open(config_.run_directory, config_.durability, io::is_network_filesystem(config_.run_directory));
   if (!spool) return spool.error();

@@ -27,6 +27,7 @@ struct ShellConfig {
   std::string sink_endpoint;
   std::string listen;         // for the sink's feedback
   std::string run_directory;  // open, ours
+  io::TakeOver take_over = io::TakeOver::No;
   std::string origin;         // Origin::encode(), kept by a new run
   io::Durability durability = io::Durability::Power;
   wire::Policy policy;

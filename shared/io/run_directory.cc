@@ -3,8 +3,6 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <linux/magic.h>
-#include <poll.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <unistd.h>
@@ -20,7 +18,7 @@
 #include <vector>
 
 #include "io/entropy.h"
-#include "io/host.h"
+#include "io/unique_fd.h"
 
 namespace io {
 
@@ -136,14 +134,6 @@ std::string state_home() {
   return "";
 }
 
-std::string holder_of(int fd) {
-  char text[512];
-  const ssize_t size = ::pread(fd, text, sizeof text, 0);
-  std::string holder(text, size > 0 ? static_cast<std::size_t>(size) : 0);
-  if (const auto end = holder.find('\n'); end != std::string::npos) holder.resize(end);
-  return holder.empty() ? "another process" : "process " + holder;
-}
-
 }  // namespace
 
 base::Result<RunDirectory> open_run_directory(const std::string& path) {
@@ -217,6 +207,7 @@ base::Result<std::string> runtime_directory() {
 }
 
 bool is_network_filesystem(const std::string& path) {
+  if (const char* forced = std::getenv("PUSHMILL_NETWORK_FILESYSTEM"); forced != nullptr && std::string_view(forced) == "1") return true;
   struct statfs status {};
   std::string at = absolute(path);
   while (::statfs(at.c_str(), &status) != 0) {
@@ -228,28 +219,6 @@ bool is_network_filesystem(const std::string& path) {
   constexpr unsigned kKinds[] = {NFS_SUPER_MAGIC, SMB_SUPER_MAGIC, 0xFF534D42, 0xFE534D42, 0x0BD00BD0, 0x47504653, 0x19830326, 0xAAD7AAEA,
                                  FUSE_SUPER_MAGIC, AFS_SUPER_MAGIC, AFS_FS_MAGIC, CEPH_SUPER_MAGIC, CODA_SUPER_MAGIC, V9FS_MAGIC};
   return std::find(std::begin(kKinds), std::end(kKinds), static_cast<unsigned>(status.f_type)) != std::end(kKinds);
-}
-
-base::Result<Lock> Lock::take(const std::string& run_directory, const char* name, std::string_view program) {
-  const std::string path = run_directory + "/" + name;
-  UniqueFd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
-  if (!fd || ::fchmod(fd.get(), 0600) != 0) return failure(path, "cannot open", errno);
-  int locked;
-  for (int tries = 0; (locked = ::flock(fd.get(), LOCK_EX | LOCK_NB)) != 0; ++tries) {
-    // Held for a moment by a look at the end, or by a child of a dead holder that has not executed yet.
-    if (errno != EINTR && (errno != EWOULDBLOCK || tries >= 20)) break;
-    ::poll(nullptr, 0, 10);
-  }
-  if (locked != 0 && errno != EWOULDBLOCK) return failure(path, "cannot lock", errno);
-  if (locked != 0) return Error{Error::Kind::Busy, run_directory + ": is in use by " + holder_of(fd.get())};
-  const std::string holder = std::to_string(::getpid()) + " " + host_name() + " " + std::string(program) + "\n";
-  // A disk too full for this line is no reason to refuse: it only tells others who we are.
-  if (::ftruncate(fd.get(), 0) == 0) (void)!::pwrite(fd.get(), holder.data(), holder.size(), 0);
-  return Lock(std::move(fd));
-}
-
-Lock::~Lock() {
-  if (fd_) (void)!::ftruncate(fd_.get(), 0);
 }
 
 }  // namespace io
