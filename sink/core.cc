@@ -179,6 +179,10 @@ void Core::on_event(wire::State&& message) {
   note_news(message.worker, worker);
 }
 
+std::size_t Core::heard_workers() const {
+  return static_cast<std::size_t>(std::count_if(workers_.begin(), workers_.end(), [this](const auto& item) { return now_ - item.second.heard_at <= 2 * policy_.lease; }));
+}
+
 void Core::note_news(const WorkerId& id, WorkerRecord& worker) {
   if (!worker.has_news) news_.push_back(id);
   worker.has_news = true;

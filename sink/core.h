@@ -43,6 +43,8 @@ class Core {
   bool has_ended() const { return ended_at_.has_value(); }
   bool has_heard_ventilator() const { return ventilator_epoch_ != 0; }
   std::size_t workers() const { return workers_.size(); }
+  bool knows(const WorkerId& worker) const { return workers_.contains(worker); }
+  std::size_t heard_workers() const;  // in the last two leases, as far as the ventilator keeps lanes
   std::uint64_t ignored() const { return ignored_; }        // messages that changed nothing
   std::uint64_t superseded() const { return superseded_; }  // results that came after their job was finished
 

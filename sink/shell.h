@@ -55,6 +55,8 @@ class Shell {
   void receive();
   void receive(std::string_view frame);
   void refuse_foreign(std::string_view frame);
+  bool has_room_for(const base::WorkerId& worker) const;
+  void refuse(const wire::State& state, const base::RunId& run, const std::string& reason, base::Duration pause);
   std::optional<base::Error> why_not_ours(const base::RunId& run, const wire::Open& open) const;
   void close_refusal();
   void feed(Event&& event);

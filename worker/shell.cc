@@ -75,7 +75,7 @@ base::Result<Exit::Why> Shell::run() {
         why_ = Exit::Why::Stopped;
       }
     }
-    if (!pull_ && io::now() >= reopen_at_) reopen_session();
+    if (!pull_ && io::now() >= reopen_at_) reopen_session();  // could not be opened
     receive();
     collect();
     feed(Turn{});
@@ -93,9 +93,7 @@ base::Result<Exit::Why> Shell::run() {
 
 base::Status Shell::open_session() {
   reopen_at_ = io::now() + kReopen;
-  if (pull_) reactor_.unwatch(kLane);
-  pull_.reset();
-  uplink_.reset();
+  close_session();
   auto listen = config_.listen.empty() ? io::default_listen(config_.sink_endpoint) : base::Result<std::string>(config_.listen);
   if (!listen) return listen.error();
   auto pull = io::Pull::create(context_, wire::kMaxSocketMessage);
@@ -114,6 +112,12 @@ base::Status Shell::open_session() {
   return base::ok();
 }
 
+void Shell::close_session() {
+  if (pull_) reactor_.unwatch(kLane);
+  pull_.reset();
+  uplink_.reset();
+}
+
 void Shell::receive() {
   for (int i = 0; i < kFramesPerTurn && pull_ && pull_->receive(received_); ++i) {
     auto message = wire::decode_to_worker(received_.bytes(), run_);
@@ -124,6 +128,11 @@ void Shell::receive() {
     const base::RunId run = message->run;
     const bool had_head = core_->has_head();
     if (const auto* refused = std::get_if<wire::Refused>(&message->message); refused != nullptr && refused->worker == id_) {
+      if (run.is_zero()) {
+        no_room_ = refused->reason;
+        feed(NoRoom{});
+        continue;
+      }
       log_.warning(refused->reason + (core_->holds_nothing() ? "; joining it" : "; holding what belongs to the other run"));
       if (core_->holds_nothing()) run_ = {};
     }
@@ -184,12 +193,20 @@ void Shell::carry_out(Effects& effects) {
 
 void Shell::say_what_is_waited_for() {
   next_word_ = io::now() + kWord;
-  reminder_.say(core_->has_head() ? "" : "waiting for the sink at " + config_.sink_endpoint + " and its ventilator" + link_.trouble(), io::now());
+  std::string line;
+  if (!no_room_.empty()) line = "waiting for room: " + no_room_;
+  else if (!core_->has_head()) line = "waiting for the sink at " + config_.sink_endpoint + " and its ventilator" + link_.trouble();
+  reminder_.say(line, io::now());
 }
 
 // ---- effects
 
-void Shell::carry_out(OpenSession&) { reopen_session(); }
+void Shell::carry_out(OpenSession&) {
+  no_room_.clear();
+  reopen_session();
+}
+
+void Shell::carry_out(CloseSession&) { close_session(); }
 
 void Shell::reopen_session() {
   if (auto opened = open_session(); !opened && core_->session() > 1) log_.warning(opened.error().message + "; trying again");

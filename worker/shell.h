@@ -43,12 +43,14 @@ class Shell {
  private:
   base::Status open_session();
   void reopen_session();
+  void close_session();
   void receive();
   void collect();
   void fail(std::string reason);
   void feed(Event&& event);
   void carry_out(Effects& effects);
   void carry_out(OpenSession& effect);
+  void carry_out(CloseSession& effect);
   void carry_out(SendState& effect);
   void carry_out(SendResults& effect);
   void carry_out(SendOutput& effect);
@@ -78,6 +80,7 @@ class Shell {
   io::Monitor link_;
   std::optional<Core> core_;
   base::RunId run_;  // zero until a lane has told it
+  std::string no_room_;  // why the present session was refused
   Effects effects_;
   std::vector<Event> events_;  // that an effect led to
   std::unordered_map<base::Attempt, std::string, base::HashAttempt> texts_;  // of the commands that run

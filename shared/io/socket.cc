@@ -1,6 +1,5 @@
 #include "io/socket.h"
 
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -16,6 +15,7 @@
 #include "io/clock.h"
 #include "io/endpoints.h"
 #include "io/monitor.h"
+#include "io/open_files.h"
 #include "io/unique_fd.h"
 
 namespace io {
@@ -28,7 +28,7 @@ namespace {
 constexpr int kConnectTimeoutMs = 3000;
 constexpr int kHandshakeTimeoutMs = 8000;
 constexpr int kBacklog = 1024;
-constexpr rlim_t kLeastFiles = 64;
+constexpr std::uint64_t kLeastFiles = 64;
 constexpr int kKeepaliveIdleS = 15;
 constexpr int kKeepaliveIntervalS = 5;
 constexpr int kKeepaliveCount = 3;
@@ -64,9 +64,8 @@ base::Status check_ipc_path(const std::string& endpoint, const std::string& path
 
 base::Result<Context> Context::create(int io_threads, int max_sockets) {
   // With fewer ZeroMQ aborts the program.
-  rlimit files{};
-  if (::getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < kLeastFiles) {
-    return base::Error{base::Error::Kind::Usage, "the limit of open files (ulimit -n) is " + std::to_string(files.rlim_cur) + "; pushmill needs at least " + std::to_string(kLeastFiles)};
+  if (const auto files = allowed_open_files(); files < kLeastFiles) {
+    return base::Error{base::Error::Kind::Usage, "the limit of open files (ulimit -n) is " + std::to_string(files) + "; pushmill needs at least " + std::to_string(kLeastFiles)};
   }
   Context context;
   context.handle_ = zmq_ctx_new();
