@@ -26,6 +26,7 @@ std::optional<cli::Leave> parse_run(const std::vector<std::string>& arguments, R
   ventilator::add_durability(app, options.durability, "process");
   app.add_option("--run-dir", options.run_directory, "directory of the run: kept, and continued if it holds this run already")->type_name("DIR");
   app.add_flag("--keep-run", options.keep_run, "keep the run directory after success");
+  cli::add_take_over(app, [&options] { options.take_over = io::TakeOver::Yes; });
 
   const auto separator = std::find(arguments.begin(), arguments.end(), ":::");
   if (separator != arguments.end()) options.arguments.emplace(separator + 1, arguments.end());
@@ -44,6 +45,7 @@ std::optional<cli::Leave> parse_resume(const std::vector<std::string>& arguments
   CLI::App app("Continues an interrupted run.", "pushmill resume");
   cli::set_usage(app, "pushmill resume DIR");
   app.add_option("DIR", options.run_directory, "the run directory, as the interrupted run named it")->required();
+  cli::add_take_over(app, [&options] { options.take_over = io::TakeOver::Yes; });
   return cli::parse(app, arguments, nullptr);
 }
 

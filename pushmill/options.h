@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "cli/options.h"
+#include "io/lock.h"
 #include "sink/output_writer.h"
 #include "ventilator/options_policy.h"
 
@@ -18,6 +19,7 @@ struct RunOptions {
   std::string input_file, run_directory, joblog;
   cli::Work work;
   bool keep_run = false;
+  io::TakeOver take_over = io::TakeOver::No;
   base::Duration timeout{0};
   base::TermSeq term_seq;
   bool kill_leftovers = false;
@@ -31,6 +33,7 @@ std::optional<cli::Leave> parse_run(const std::vector<std::string>& arguments, R
 
 struct ResumeOptions {
   std::string run_directory;
+  io::TakeOver take_over = io::TakeOver::No;
 };
 
 std::optional<cli::Leave> parse_resume(const std::vector<std::string>& arguments, ResumeOptions& options);

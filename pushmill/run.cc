@@ -119,6 +119,7 @@ base::Status Roles::open_roles(const Plan& plan, const worker::CallerSignals& ca
   ventilator.sink_endpoint = kSinkEndpoint;
   ventilator.listen = kFeedbackEndpoint;
   ventilator.run_directory = plan.directory;
+  ventilator.take_over = plan.options.take_over;
   ventilator.origin = plan.origin.encode();
   ventilator.durability = plan.options.durability;
   ventilator.policy = plan.options.policy.policy;
@@ -136,6 +137,7 @@ base::Status Roles::open_roles(const Plan& plan, const worker::CallerSignals& ca
   sink.listen = {kSinkEndpoint};
   sink.is_embedded = true;
   sink.run_directory = plan.directory;
+  sink.take_over = plan.options.take_over;
   sink.durability = plan.options.durability;
   sink.joblog = plan.options.joblog;
   sink.keep = plan.options.keep_output;
@@ -279,6 +281,7 @@ base::Result<int> run(const RunOptions& options, const std::vector<std::string>&
     const auto directory = io::open_run_directory(options.run_directory);
     if (!directory) return directory.error();
     plan.directory = directory->path;
+    if (auto is_free = io::Lock::check(plan.directory, io::Lock::kVentilator, options.take_over); !is_free) return is_free.error();
     auto origin = ventilator::origin_of(plan.directory);
     if (!origin) return origin.error();
     if (*origin && (*origin)->directory != plan.origin.directory) {
@@ -304,6 +307,7 @@ base::Result<bool> was_begun_by_run(const std::string& directory) {
 base::Result<int> resume(const ResumeOptions& options) {
   const auto directory = io::find_run_directory(options.run_directory);
   if (!directory) return directory.error();
+  if (auto is_free = io::Lock::check(directory->path, io::Lock::kVentilator, options.take_over); !is_free) return is_free.error();
   auto origin = ventilator::origin_of(directory->path);
   if (!origin) return origin.error();
   if (!*origin) return base::Error{base::Error::Kind::NotFound, directory->path + ": no run has begun here"};
@@ -312,6 +316,7 @@ base::Result<int> resume(const ResumeOptions& options) {
     return base::Error{base::Error::Kind::Usage, directory->path + " was not begun by pushmill run: start its ventilator and sink again"};
   }
   plan.is_unnamed = plan.options.run_directory.empty();
+  plan.options.take_over = options.take_over;  // not that of an earlier time
   // Relative names and the commands mean what they meant where the run was begun.
   if (::chdir(plan.origin.directory.c_str()) != 0) {
     return base::Error{base::Error::Kind::NotFound, "cannot enter " + plan.origin.directory + ", where the run was begun"};

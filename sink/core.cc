@@ -11,6 +11,7 @@ namespace {
 constexpr std::size_t kCommitRows = 1024;      // a batch closes at so many rows even while more arrive
 constexpr std::size_t kConfirmCount = 64;      // confirms are lazy: so many,
 constexpr base::Duration kConfirmWait{50'000};  // or after so long
+constexpr base::Duration kConnectTimeout{3'000'000};
 constexpr base::Duration kLeastHeartbeat{1'000};  // whatever a ventilator says
 constexpr JobId kGreatestJob = JobId{1} << 48;    // far above any run, and an integer to any database
 
@@ -92,15 +93,25 @@ void Core::on_event(wire::Open&& message) {
     total_ = message.total;
     cut_ = message.cut;
   }
+  opened_at_ = now_;
+  judge_feedback(message);
   if (message.endpoint != feedback_endpoint_ || is_feedback_broken_) {
     feedback_endpoint_ = message.endpoint;
     is_feedback_broken_ = false;
+    unheard_since_.reset();
     effects_->push_back(OpenFeedback{feedback_endpoint_});
     needs_snapshot_ = true;
   }
   const bool wanted = message.want_snapshot || needs_snapshot_ || message.stamp.sink_epoch != sink_epoch_;
   if (wanted && (!has_sent_snapshot_ || needs_snapshot_ || now_ - snapshot_at_ >= policy_.heartbeat / 2)) snapshot_due_ = true;
   else alive_due_ = true;
+}
+
+// A ventilator that asks again and again does not hear us: the connection to it never came about, or met a stranger, and will not be made again by itself.
+void Core::judge_feedback(const wire::Open& message) {
+  if (!message.want_snapshot && message.stamp.sink_epoch == sink_epoch_) return unheard_since_.reset();
+  if (!unheard_since_) unheard_since_ = now_;
+  if (now_ - *unheard_since_ > std::max(heartbeats(3), kConnectTimeout + heartbeats(1))) is_feedback_broken_ = true;
 }
 
 void Core::on_event(wire::Assign&& message) {
@@ -182,6 +193,10 @@ void Core::on_event(wire::State&& message) {
   std::sort(worker.held.begin(), worker.held.end());
   if (is_newer) judge_returned(message.worker, worker);
   note_news(message.worker, worker);
+}
+
+std::size_t Core::heard_workers() const {
+  return static_cast<std::size_t>(std::count_if(workers_.begin(), workers_.end(), [this](const auto& item) { return now_ - item.second.heard_at <= 2 * policy_.lease; }));
 }
 
 void Core::note_news(const WorkerId& id, WorkerRecord& worker) {
@@ -408,7 +423,8 @@ void Core::on_event(Turn&& event) {
   const bool beat = now_ >= next_heartbeat_;
   if (beat) {
     next_heartbeat_ = now_ + policy_.heartbeat;
-    alive_due_ = true;
+    // To a ventilator that is not heard it proves nothing, and would hide that its link is dead.
+    if (ended_at_ || now_ - opened_at_ <= heartbeats(3)) alive_due_ = true;
   }
   // How far the outputs are rides on the commits of rows; alone only each heartbeat, and when they are what the end waits for.
   const bool is_last = total_ && progress_.finished() >= *total_;

@@ -47,6 +47,8 @@ class Core {
   bool has_ended() const { return ended_at_.has_value(); }
   bool has_heard_ventilator() const { return ventilator_epoch_ != 0; }
   std::size_t workers() const { return workers_.size(); }
+  bool knows(const WorkerId& worker) const { return workers_.contains(worker); }
+  std::size_t heard_workers() const;  // in the last two leases, as far as the ventilator keeps lanes
   std::uint64_t ignored() const { return ignored_; }        // messages that changed nothing
   std::uint64_t superseded() const { return superseded_; }  // results that came after their job was finished
 
@@ -78,6 +80,7 @@ class Core {
   void on_event(Turn&& event);
 
   bool accept(const wire::Stamp& stamp);  // false: drop the message
+  void judge_feedback(const wire::Open& message);
   bool is_plausible(const Attempt& attempt) const;
   void take_result(wire::Result&& result, const WorkerId& worker, const std::string& host);
   void end_attempt(JobRecord& record, wire::Result&& result, const WorkerId& worker, const std::string& host);
@@ -127,6 +130,8 @@ class Core {
   std::uint64_t sent_seq_ = 0;
   std::string feedback_endpoint_;
   bool is_feedback_broken_ = true;
+  base::TimePoint opened_at_{};  // the last OPEN
+  std::optional<base::TimePoint> unheard_since_;  // the ventilator asks as one that does not hear us
   bool needs_snapshot_ = false;
   base::TimePoint snapshot_at_{};  // of the last one
   bool has_sent_snapshot_ = false;

@@ -23,6 +23,7 @@ base::Result<int> run(const sink::Options& options) {
   sink::ShellConfig config;
   config.listen = options.listen;
   config.run_directory = directory->path;
+  config.take_over = options.take_over;
   config.durability = options.durability;
   config.joblog = options.joblog;
   config.keep = options.keep_output;

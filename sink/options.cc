@@ -18,6 +18,7 @@ std::optional<cli::Leave> parse(const std::vector<std::string>& arguments, Optio
   add_keep_output(app, options.keep_output);
   cli::add_choice(app, "--durability", {"process", "power"}, [&options](std::size_t index) { options.durability = static_cast<io::Durability>(index); },
                   "power: survives power loss; process: survives kill -9 only, faster")->default_str("power");
+  cli::add_take_over(app, [&options] { options.take_over = io::TakeOver::Yes; });
   app.add_flag("--insecure", options.insecure, "allow tcp:// endpoints, through which others could run commands as you");
   return cli::parse(app, arguments, nullptr);
 }

@@ -7,6 +7,7 @@
 
 #include "cli/options.h"
 #include "io/database.h"
+#include "io/lock.h"
 #include "sink/output_writer.h"
 
 namespace sink {
@@ -17,6 +18,7 @@ struct Options {
   bool keep_order = false;
   KeepOutput keep_output = KeepOutput::All;
   io::Durability durability = io::Durability::Power;
+  io::TakeOver take_over = io::TakeOver::No;
   bool insecure = false;
 };
 

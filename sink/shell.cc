@@ -2,6 +2,7 @@
 
 #include <poll.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "base/kill_point.h"
@@ -10,6 +11,7 @@
 #include "io/marks.h"
 #include "io/host.h"
 #include "io/insist.h"
+#include "io/open_files.h"
 #include "wire/codec.h"
 #include "wire/limits.h"
 
@@ -19,8 +21,15 @@ namespace {
 enum Tag : io::Reactor::Tag { kMessages, kStop, kWriter, kFeedback, kRefusal };
 constexpr int kFramesPerTurn = 256;
 constexpr base::Duration kLinger{500'000};
-constexpr base::Duration kWord{5'000'000};           // between two lines that say what is waited for
+constexpr base::Duration kWord{1'000'000};           // between two looks at what is waited for
 constexpr base::Duration kRefusalEvery{1'000'000};   // workers of other runs are told off so often, whatever they send
+constexpr base::Duration kNoRoomEvery{20'000};       // and those for whom there is no room, who leave then
+// Of descriptors: what sink and ventilator need each beside their workers, the reserve included. Of a worker the sink has one connection, the ventilator a
+// connection and a socket; the two have the same limit, as they are started by the same user on one host.
+constexpr std::uint64_t kHeadFiles = 40, kWorkerFiles = 2;
+constexpr std::uint64_t kRefusalFiles = 8;  // connections of those that are being refused
+
+std::uint64_t most_workers() { return (std::max(io::allowed_open_files(), kHeadFiles + kWorkerFiles) - kHeadFiles) / kWorkerFiles; }
 
 }  // namespace
 
@@ -30,8 +39,9 @@ Shell::Shell(io::Context& context, ShellConfig config, const cli::Log& log, base
 Shell::~Shell() = default;
 
 base::Result<std::optional<int>> Shell::open() {
-  auto lock = io::Lock::take(config_.run_directory, io::Lock::kSink, "sink");
+  auto lock = io::Lock::take(config_.run_directory, io::Lock::kSink, "sink", config_.take_over);
   if (!lock) return lock.error();
+  if (!lock->taken_from().empty()) log_.warning("taking " + config_.run_directory + " over from " + lock->taken_from());
   lock_.emplace(std::move(*lock));
   auto results = ResultLog::open(config_.run_directory, config_.durability, io::is_network_filesystem(config_.run_directory));
   if (!results) return results.error();
@@ -184,9 +194,19 @@ void Shell::receive(std::string_view frame) {
       return;
     }
   }
-  if (const auto* state = std::get_if<wire::State>(&message->message)) status_->heard(*state, io::wall_now());
+  const auto* state = std::get_if<wire::State>(&message->message);
+  if (state != nullptr && message->run.is_zero() && !has_room_for(state->worker)) {
+    return refuse(*state, message->run, "this run has room for " + std::to_string(most_workers()) + " workers; raise the limit of open files (ulimit -n) of its sink and ventilator",
+                  kNoRoomEvery);
+  }
+  if (state != nullptr) status_->heard(*state, io::wall_now());
   else if (const auto* bye = std::get_if<wire::Bye>(&message->message)) status_->left(bye->worker);
   std::visit([this](auto&& m) { feed(Event(std::move(m))); }, std::move(message->message));
+}
+
+bool Shell::has_room_for(const base::WorkerId& worker) const {
+  if (config_.is_embedded || core_->knows(worker)) return true;
+  return core_->heard_workers() < most_workers() && io::has_spare_files(io::kReservedFiles + kRefusalFiles);
 }
 
 // A run that has begun, or whose ventilator has another directory, has its log elsewhere: to begin a second one would lose what that holds.
@@ -200,25 +220,29 @@ std::optional<base::Error> Shell::why_not_ours(const base::RunId& run, const wir
 
 // A worker of another run hears that its sink is elsewhere, on a lane that is thrown away.
 void Shell::refuse_foreign(std::string_view frame) {
-  const auto now = io::now();
-  if (now < next_refusal_) return;
+  if (io::now() < next_refusal_) return;
   const auto message = wire::decode_to_sink(frame, base::RunId{});
   if (!message || !std::holds_alternative<wire::State>(message->message)) return;
-  next_refusal_ = now + kRefusalEvery;
-  const wire::State& state = std::get<wire::State>(message->message);
+  refuse(std::get<wire::State>(message->message), message->run, "this sink serves run " + run_.short_hex() + ", not " + message->run.short_hex(), kRefusalEvery);
+}
+
+void Shell::refuse(const wire::State& state, const base::RunId& run, const std::string& reason, base::Duration pause) {
+  const auto now = io::now();
+  if (now < next_refusal_) return;
+  next_refusal_ = now + pause;
   close_refusal();
   auto lane = io::Lane::open(context_, state.endpoint);
   if (!lane) return;
   refusal_.emplace(std::move(*lane));
   reactor_.watch(*refusal_, kRefusal);
-  wire::encode(message->run, wire::Refused{state.worker, "this sink serves run " + run_.short_hex() + ", not " + message->run.short_hex()}, frame_);
+  wire::encode(run, wire::Refused{state.worker, reason}, frame_);
   refusal_->send(frame_);
 }
 
 void Shell::close_refusal() {
   if (!refusal_) return;
   reactor_.unwatch(kRefusal);
-  refusal_->close(kLinger);
+  refusal_->close(refusal_->is_connecting() ? base::Duration::zero() : kLinger);
   refusal_.reset();
 }
 
@@ -252,11 +276,10 @@ void Shell::look_at_writer() {
 
 void Shell::say_what_is_waited_for() {
   next_word_ = io::now() + kWord;
-  if (!core_->has_heard_ventilator()) {
-    log_.info("waiting for the ventilator: start it with --sink " + endpoints_.front() + " --run-dir " + config_.run_directory);
-  } else if (core_->workers() == 0 && !core_->has_ended()) {
-    log_.info("waiting for workers: start them with --sink " + endpoints_.front());
-  }
+  std::string line;
+  if (!core_->has_heard_ventilator()) line = "waiting for the ventilator: start it with --sink " + endpoints_.front() + " --run-dir " + config_.run_directory;
+  else if (core_->workers() == 0 && !core_->has_ended()) line = "waiting for workers: start them with --sink " + endpoints_.front();
+  reminder_.say(line, io::now());
 }
 
 // ---- effects

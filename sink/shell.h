@@ -11,6 +11,7 @@
 #include "base/counts.h"
 #include "cli/dropped_frames.h"
 #include "cli/log.h"
+#include "cli/reminder.h"
 #include "io/reactor.h"
 #include "io/run_directory.h"
 #include "io/signals.h"
@@ -26,6 +27,7 @@ namespace sink {
 struct ShellConfig {
   std::vector<std::string> listen;
   std::string run_directory;  // open, ours
+  io::TakeOver take_over = io::TakeOver::No;
   io::Durability durability = io::Durability::Power;
   std::string joblog;         // path; empty: none
   Order order = Order::Completion;
@@ -54,6 +56,8 @@ class Shell {
   void receive();
   void receive(std::string_view frame);
   void refuse_foreign(std::string_view frame);
+  bool has_room_for(const base::WorkerId& worker) const;
+  void refuse(const wire::State& state, const base::RunId& run, const std::string& reason, base::Duration pause);
   std::optional<base::Error> why_not_ours(const base::RunId& run, const wire::Open& open) const;
   void close_refusal();
   void feed(Event&& event);
@@ -99,6 +103,7 @@ class Shell {
   std::vector<OutputWriter::Freed> freed_;  // by the emission that the next Commit says
   io::Frame received_;
   cli::DroppedFrames dropped_{log_};
+  cli::Reminder reminder_{log_};
   std::string frame_;
   bool is_feedback_broken_ = false;
   base::TimePoint next_word_{};

@@ -18,7 +18,9 @@ constexpr std::size_t kTurnJobs = 4096;  // dispatched in one turn, so that the 
 Core::Core(const CoreConfig& config, const Recovered& recovered)
     : config_(config), epoch_(recovered.epoch), random_(config.seed), clock_(config.policy.heartbeat),
       jobs_(recovered.accepted, recovered.horizon), horizon_(std::min(recovered.horizon, recovered.accepted)),
-      cut_(recovered.cut), is_grace_over_(horizon_ == 0) {
+      cut_(recovered.cut),
+      uplink_wait_(std::max(config.policy.heartbeat * 3, config.connect_timeout + config.policy.heartbeat), config.policy.lease),
+      is_grace_over_(horizon_ == 0) {
   if (recovered.input_ended) total_ = recovered.accepted;
   was_complete_ = recovered.ended;
 }
@@ -27,7 +29,7 @@ void Core::on(const Event& event, base::TimePoint now, Effects& effects) {
   now_ = clock_.advance(now);
   if (!has_started_) {
     has_started_ = true;
-    heard_at_ = next_heartbeat_ = now_;
+    heard_at_ = answered_at_ = uplink_at_ = next_heartbeat_ = now_;
     if (was_complete_) complete_at_ = now_;
   }
   if (has_exited_) return;
@@ -70,7 +72,14 @@ bool Core::accept(const wire::Stamp& stamp) {
   return true;
 }
 
-void Core::on_event(const wire::Alive& message) { accept(message.stamp); }
+bool Core::accept_answer(const wire::Stamp& stamp) {
+  if (!accept(stamp)) return false;
+  answered_at_ = now_;
+  uplink_wait_.reset();
+  return true;
+}
+
+void Core::on_event(const wire::Alive& message) { accept_answer(message.stamp); }
 
 // Passed on at once, ahead of the echo of any STATE read behind it; what finds no lane is asked for again by sending the output again.
 void Core::on_event(const wire::Stored& message) {
@@ -109,7 +118,7 @@ void Core::on_event(const wire::Requeue& message) {
 }
 
 void Core::on_event(const wire::Snapshot& message) {
-  if (!accept(message.stamp)) return;
+  if (!accept_answer(message.stamp)) return;
   jobs_.finish_bitmap(message.first_job, message.finished, [this](JobId, const std::optional<Assignment>& was) {
     if (was) release(*was);
   });
@@ -343,6 +352,7 @@ void Core::on_event(const Stop&) { is_stopped_ = true; }
 void Core::on_event(const Turn&) {
   jobs_.wake(now_);
   tend_grace();
+  tend_uplink();
   tend_lanes();
   dispatch();
   const bool beat = now_ >= next_heartbeat_;
@@ -357,6 +367,14 @@ void Core::on_event(const Turn&) {
   }
   send_news(beat);
   tend_end();
+}
+
+// A connection that met a stranger is never made again, and says nothing: only the sink's answers prove it. What was on its way is a gap to the sink, and mended so.
+void Core::tend_uplink() {
+  if (now_ - std::max(answered_at_, uplink_at_) <= uplink_wait_.current()) return;
+  uplink_wait_.grow(random_);
+  uplink_at_ = next_heartbeat_ = now_;  // the first frame of the new one is an OPEN
+  effects_->push_back(RenewUplink{});
 }
 
 // To every worker each heartbeat; in between to those for whom there is news that no JOB frame has carried.
@@ -401,7 +419,7 @@ void Core::send_open() {
 }
 
 void Core::on_event(const wire::End& message) {
-  if (!accept(message.stamp)) return;
+  if (!accept_answer(message.stamp)) return;
   if (total_ != message.total) return void(++ignored_);  // the end of an input that goes on
   become_complete(message.total, message.failed, message.cut);
 }

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "base/backoff.h"
 #include "base/ids.h"
 #include "base/random.h"
 #include "base/time.h"
@@ -44,7 +45,7 @@ class Core {
 
   const JobTable& jobs() const { return jobs_; }
   const WorkerTable& workers() const { return workers_; }
-  bool has_heard_sink() const { return sink_epoch_ != 0; }
+  bool is_answered() const { return sink_epoch_ != 0 && now_ - answered_at_ <= heartbeats(3); }  // by the sink
   std::uint64_t ignored() const { return ignored_; }  // messages that changed nothing: stale, repeated or absurd
 
  private:
@@ -64,6 +65,7 @@ class Core {
   void on_event(const Turn&);
 
   bool accept(const wire::Stamp& stamp);  // false: drop the message
+  bool accept_answer(const wire::Stamp& stamp);
   wire::Stamp stamp();
   void become_finished(JobId job);
   void release(const Assignment& was);
@@ -72,6 +74,7 @@ class Core {
   void open_lane(WorkerEntry& entry);
   void become_broken(WorkerEntry& entry);
   void update_lane(WorkerEntry& entry, std::uint64_t session, const Generation& generation, std::uint64_t limit);
+  void tend_uplink();
   void tend_lanes();
   void tend_grace();
   void become_complete(std::uint64_t total, std::uint64_t failed, bool cut);
@@ -111,6 +114,9 @@ class Core {
   bool wants_snapshot_ = true;
   bool has_gap_ = false;        // since the SNAPSHOT was asked for
   base::TimePoint heard_at_{};  // of the sink
+  base::Backoff uplink_wait_;
+  base::TimePoint answered_at_{};  // an OPEN, by the sink: what else it says does not prove that it hears us
+  base::TimePoint uplink_at_{};  // since when the uplink is the present one
   base::TimePoint next_look_{};  // for the mark of a sink that has gone
   base::TimePoint next_heartbeat_{};
   base::TimePoint next_tending_{};  // of the lanes

@@ -2,10 +2,13 @@
 
 #include <utility>
 
+#include "io/open_files.h"
+
 namespace ventilator {
 
 base::Status LaneDownlink::open(const base::WorkerId& worker, const std::string& endpoint, const std::string&) {
   close(worker);
+  if (!io::has_spare_files(io::kReservedFiles)) return base::Error{base::Error::Kind::Io, "no room for a connection to it: raise the limit of open files (ulimit -n)"};
   auto lane = io::Lane::open(context_, endpoint);
   if (!lane) return lane.error();
   const auto tag = next_tag_++;

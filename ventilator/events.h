@@ -38,10 +38,11 @@ struct RaiseHorizon { base::JobId through; };  // commit before any effect behin
 struct CommitDispatches { std::vector<Dispatch> items; };       // before any effect behind it; each takes the place of the job's earlier one
 struct RecallDispatches { std::vector<base::JobId> jobs; };  // answer with DispatchesRecalled
 struct CommitEnded { std::uint64_t total; std::uint64_t failed; bool cut; };
+struct RenewUplink {};  // the sink is silent: its connection may be dead for good. Close it, frames and all, and open another
 struct LookForEnd {};  // the sink is silent: if it is gone and has left its mark, answer with SinkHasEnded
 struct Exit {};
 
-using Effect = std::variant<SendToSink, OpenLane, CloseLane, SendJobs, SendCtrl, SendFree, RaiseHorizon, CommitDispatches, RecallDispatches, CommitEnded, LookForEnd, Exit>;
+using Effect = std::variant<SendToSink, OpenLane, CloseLane, SendJobs, SendCtrl, SendFree, RaiseHorizon, CommitDispatches, RecallDispatches, CommitEnded, RenewUplink, LookForEnd, Exit>;
 using Effects = std::vector<Effect>;
 
 }  // namespace ventilator

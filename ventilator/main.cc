@@ -32,6 +32,7 @@ base::Result<int> run(const ventilator::Options& options, const std::vector<std:
   auto context = io::Context::create(1, 65535);
   if (!context) return context.error();
 
+  if (auto is_free = io::Lock::check(directory->path, io::Lock::kVentilator, options.take_over); !is_free) return is_free.error();  // before its database is looked at
   auto origin = ventilator::origin_of(directory->path);
   if (!origin) return origin.error();
   if (!*origin) {
@@ -44,6 +45,7 @@ base::Result<int> run(const ventilator::Options& options, const std::vector<std:
   config.sink_endpoint = options.sink;
   config.listen = *listen;
   config.run_directory = directory->path;
+  config.take_over = options.take_over;
   config.origin = (*origin)->encode();
   config.durability = options.durability;
   config.policy = options.policy.policy;

@@ -23,6 +23,7 @@ std::optional<cli::Leave> parse(const std::vector<std::string>& arguments, Optio
   cli::add_duration(app, "--lease", options.policy.policy.lease, "a worker silent for so long has lost its jobs")->default_str("10s");
   cli::add_size(app, "--spool", options.spool_bytes, "bytes of jobs read ahead of the workers")->default_str("1G");
   add_durability(app, options.durability, "power");
+  cli::add_take_over(app, [&options] { options.take_over = io::TakeOver::Yes; });
   app.add_flag("--insecure", options.insecure, "allow tcp:// endpoints, through which others could run commands as you");
   if (auto leave = cli::parse(app, arguments, &options.words)) return leave;
   if (const std::string* source = cli::find_source(options.words)) {

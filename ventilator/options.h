@@ -7,6 +7,7 @@
 
 #include "cli/options.h"
 #include "io/database.h"
+#include "io/lock.h"
 #include "ventilator/options_policy.h"
 
 namespace ventilator {
@@ -21,6 +22,7 @@ struct Options {
   bool kill_leftovers = false;
   std::uint64_t spool_bytes = 1ull << 30;
   io::Durability durability = io::Durability::Power;
+  io::TakeOver take_over = io::TakeOver::No;
   bool insecure = false;
 };
 

@@ -24,7 +24,7 @@ constexpr int kFramesPerTurn = 256;
 constexpr std::size_t kRecordsPerTurn = 4096;
 constexpr std::size_t kBytesPerTurn = 1u << 20;
 constexpr base::Duration kLinger{500'000};
-constexpr base::Duration kWord{5'000'000};    // between two lines that say what is waited for
+constexpr base::Duration kWord{1'000'000};    // between two looks at what is waited for
 }  // namespace
 
 Shell::Shell(io::Context& context, ShellConfig config, std::optional<Template> job_template, std::optional<JobSource> source, const cli::Log& log,
@@ -34,8 +34,9 @@ Shell::Shell(io::Context& context, ShellConfig config, std::optional<Template> j
 // ---- before the loop
 
 base::Result<std::optional<int>> Shell::open(int interrupt_fd) {
-  auto lock = io::Lock::take(config_.run_directory, io::Lock::kVentilator, "ventilator");
+  auto lock = io::Lock::take(config_.run_directory, io::Lock::kVentilator, "ventilator", config_.take_over);
   if (!lock) return lock.error();
+  if (!lock->taken_from().empty()) log_.warning("taking " + config_.run_directory + " over from " + lock->taken_from());
   lock_.emplace(std::move(*lock));
   auto spool = Spool::open(config_.run_directory, config_.durability, io::is_network_filesystem(config_.run_directory));
   if (!spool) return spool.error();
@@ -105,9 +106,7 @@ base::Result<std::optional<int>> Shell::run() {
   if (!bound) return bound.error();
   auto reachable = io::reachable_endpoint(*bound, config_.sink_endpoint);
   if (!reachable) return reachable.error();
-  auto uplink = io::Uplink::create(context_, config_.sink_endpoint, kOutbox);
-  if (!uplink) return uplink.error();
-  uplink_.emplace(std::move(*uplink));
+  if (auto opened = open_uplink(); !opened) return opened.error();
   downlink_.emplace(context_, reactor_, kFirstLane);
   reactor_.watch(*feedback_, kFeedback);
   if (config_.stop_fd >= 0) reactor_.watch(config_.stop_fd, POLLIN, kStop);
@@ -152,7 +151,7 @@ base::Result<std::optional<int>> Shell::run() {
     if (io::now() >= next_word_) say_what_is_waited_for();
   }
   reactor_.unwatch(kFeedback);
-  uplink_->close(kLinger);
+  if (uplink_) uplink_->close(kLinger);
   downlink_->close_all(kLinger);
   feedback_->close(base::Duration::zero());
   if (has_given_up_) {
@@ -161,6 +160,14 @@ base::Result<std::optional<int>> Shell::run() {
   }
   if (failure_) return *failure_;
   return exit_status_;
+}
+
+base::Status Shell::open_uplink() {
+  uplink_.reset();
+  auto uplink = io::Uplink::create(context_, config_.sink_endpoint, kOutbox, &link_);
+  if (!uplink) return uplink.error();
+  uplink_.emplace(std::move(*uplink));
+  return base::ok();
 }
 
 void Shell::receive() {
@@ -197,11 +204,10 @@ void Shell::carry_out(Effects& effects) {
 
 void Shell::say_what_is_waited_for() {
   next_word_ = io::now() + kWord;
-  if (!core_->has_heard_sink()) {
-    log_.info("waiting for the sink at " + config_.sink_endpoint);
-  } else if (core_->workers().size() == 0) {
-    log_.info("waiting for workers: start them with --sink " + config_.sink_endpoint);
-  }
+  std::string line;
+  if (!core_->is_answered()) line = "waiting for the sink at " + config_.sink_endpoint + link_.trouble();
+  else if (core_->workers().size() == 0) line = "waiting for workers: start them with --sink " + config_.sink_endpoint;
+  reminder_.say(line, io::now());
 }
 
 // ---- input
@@ -351,6 +357,12 @@ void Shell::carry_out(const CommitEnded& effect) {
   exit_status_ = cli::exit_status(effect.failed, effect.cut);
   insist([&] { return spool_->commit_ended(*exit_status_); });
   base::kill_point(base::kill_points::kEndHeard);
+}
+
+// Within a process no connection meets a stranger.
+void Shell::carry_out(const RenewUplink&) {
+  if (config_.is_embedded) return;
+  if (auto opened = open_uplink(); !opened) log_.warning(opened.error().message + "; trying again");
 }
 
 void Shell::carry_out(const LookForEnd&) {

@@ -10,6 +10,8 @@
 #include "base/counts.h"
 #include "cli/dropped_frames.h"
 #include "cli/log.h"
+#include "cli/reminder.h"
+#include "io/monitor.h"
 #include "io/reactor.h"
 #include "io/run_directory.h"
 #include "io/socket.h"
@@ -25,6 +27,7 @@ struct ShellConfig {
   std::string sink_endpoint;
   std::string listen;         // for the sink's feedback
   std::string run_directory;  // open, ours
+  io::TakeOver take_over = io::TakeOver::No;
   std::string origin;         // Origin::encode(), kept by a new run
   io::Durability durability = io::Durability::Power;
   wire::Policy policy;
@@ -49,6 +52,7 @@ class Shell {
 
  private:
   base::Status match_input(int interrupt_fd);
+  base::Status open_uplink();
   void end_input(bool cut, const std::string& reason);
   bool may_read() const;
   void read_input();
@@ -66,6 +70,7 @@ class Shell {
   void carry_out(const CommitDispatches& effect);
   void carry_out(const RecallDispatches& effect);
   void carry_out(const CommitEnded& effect);
+  void carry_out(const RenewUplink& effect);
   void carry_out(const LookForEnd& effect);
   void carry_out(const Exit& effect);
   void send_on_lane(const base::WorkerId& worker, const base::Generation& generation, const wire::ToWorker& message);
@@ -91,13 +96,15 @@ class Shell {
 
   io::Reactor reactor_;
   std::optional<io::Pull> feedback_;
-  std::optional<io::Uplink> uplink_;
+  std::optional<io::Uplink> uplink_;  // none: it could not be opened
+  io::Monitor link_;
   std::optional<LaneDownlink> downlink_;
   std::optional<Core> core_;
   Effects effects_;
   std::vector<LaneBroken> broken_;
   io::Frame received_;
   cli::DroppedFrames dropped_{log_};
+  cli::Reminder reminder_{log_};
   std::string frame_;
   base::TimePoint next_word_{};
   bool is_stopping_ = false;

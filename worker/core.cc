@@ -45,7 +45,7 @@ void Core::on(Event&& event, base::TimePoint now, Effects& effects) {
 
 base::TimePoint Core::next_deadline() const {
   if (!has_started_) return base::TimePoint{};
-  base::TimePoint at = std::min(next_heartbeat_, held_until_);
+  base::TimePoint at = std::min({next_heartbeat_, held_until_, reopen_at_});
   if (!queue_.empty() && free_slots_ == 0) {
     at = std::min(at, std::max(queue_.front().since, now_ - shortest_busy()) + window_.patience() + base::Duration(1));
   }
@@ -65,6 +65,7 @@ void Core::open_session() {
   generation_ = {};
   received_ = limit_ = announced_limit_ = measured_limit_ = 0;
   session_at_ = now_;
+  reopen_at_ = base::kNever;
   effects_->push_back(OpenSession{session_});
 }
 
@@ -117,6 +118,16 @@ void Core::on_event(wire::Refused&& message) {
   if (!holds_nothing()) return;  // what is held belongs to the old run, and its head may come back
   session_wait_.grow(random_);   // ask again, less often
   open_session();                // as a worker that knows no run
+}
+
+// The connection is needed for others: it is closed until the next try.
+void Core::on_event(NoRoom&&) {
+  if (!is_open_ || !holds_nothing()) return void(++ignored_);
+  is_open_ = false;
+  idle_since_ = now_;
+  reopen_at_ = now_ + session_wait_.current();
+  session_wait_.grow(random_);
+  effects_->push_back(CloseSession{});
 }
 
 // ---- jobs
@@ -395,6 +406,7 @@ bool Core::may_wait() const {
 
 void Core::on_event(Turn&&) {
   if (tend_exit()) return;
+  if (now_ >= reopen_at_) open_session();
   if (is_open_ && now_ - std::max(echoed_at_, session_at_) > session_wait_.current()) {
     session_wait_.grow(random_);
     open_session();

@@ -85,6 +85,7 @@ class Core {
   void on_event(wire::Ctrl&& message);
   void on_event(wire::Refused&& message);
   void on_event(wire::Free&& message);
+  void on_event(NoRoom&&);
   void on_event(OutputRead&& event);
   void on_event(Ended&& event);
   void on_event(Stop&&);
@@ -156,6 +157,7 @@ class Core {
   std::uint64_t echoed_ = 0;  // newest state_seq the sink has read
   base::TimePoint echoed_at_{};
   base::TimePoint session_at_{};
+  base::TimePoint reopen_at_ = base::kNever;  // the next session, when there was no room
   base::TimePoint idle_since_{};  // holds nothing, or nothing that runs
   base::Backoff session_wait_;
   base::TimePoint next_heartbeat_{};

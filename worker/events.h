@@ -17,14 +17,16 @@ struct SessionOpened { std::string endpoint; std::string key; };  // answers Ope
 // More of an output of an attempt that runs. One that has any of these gives all of that stream so, and nothing of it in its result.
 struct OutputRead { base::Attempt attempt; wire::OutputStream stream; std::string bytes; };
 struct Ended { wire::Result result; bool slot_is_lost = false; };  // an attempt that was started; slot_is_lost: its slot can run nothing more
+struct NoRoom {};  // REFUSED, said to one that knows no run yet: the run has as many workers as it can have
 struct Stop {};  // start nothing more, end what runs, hand in what is held
 struct Turn {};  // the loop has handed over what had arrived
 
-using Event = std::variant<SessionOpened, wire::Job, wire::Ctrl, wire::Refused, wire::Free, OutputRead, Ended, Stop, Turn>;
+using Event = std::variant<SessionOpened, wire::Job, wire::Ctrl, wire::Refused, wire::Free, NoRoom, OutputRead, Ended, Stop, Turn>;
 
 // ---- effects
 
 struct OpenSession { std::uint64_t session; };  // close both sockets if there are any, open new ones, answer with SessionOpened
+struct CloseSession {};  // close both sockets; an OpenSession follows some time
 struct SendState { wire::State message; };
 // RESULT frames with these results, to be read off Core::unconfirmed(); the shell splits where a frame is full.
 struct SendResults { std::uint64_t session; base::Generation generation; std::uint64_t limit; std::vector<base::Attempt> attempts; };
@@ -37,7 +39,7 @@ struct Kill { base::Attempt attempt; };
 struct RunUntil { base::TimePoint at; };  // whatever becomes of this process: what runs, or is started behind this, ends then. kNever: no such time
 struct Exit { enum class Why { RunComplete, Stopped, HeadNotFound, SlotLost } why; };
 
-using Effect = std::variant<OpenSession, SendState, SendResults, SendOutput, Grant, SendBye, Start, Kill, RunUntil, Exit>;
+using Effect = std::variant<OpenSession, CloseSession, SendState, SendResults, SendOutput, Grant, SendBye, Start, Kill, RunUntil, Exit>;
 using Effects = std::vector<Effect>;
 
 }  // namespace worker

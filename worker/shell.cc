@@ -24,7 +24,7 @@ constexpr int kOutbox = 65536;  // frames; what finds no room is sent again afte
 constexpr int kFramesPerTurn = 256;
 constexpr std::uint32_t kMostKeepers = 16;
 constexpr base::Duration kLinger{500'000};
-constexpr base::Duration kWord{5'000'000};    // between two lines that say what is waited for
+constexpr base::Duration kWord{1'000'000};    // between two looks at what is waited for
 constexpr base::Duration kReopen{1'000'000};  // until sockets that could not be opened are tried again
 
 // Of each stream: all slots together read about 4 MiB ahead, more only where that would be less than a result may hold itself.
@@ -84,7 +84,7 @@ base::Result<Exit::Why> Shell::run() {
         why_ = Exit::Why::Stopped;
       }
     }
-    if (!pull_ && io::now() >= reopen_at_) reopen_session();
+    if (!pull_ && io::now() >= reopen_at_) reopen_session();  // could not be opened
     receive();
     collect();
     feed(Turn{});
@@ -102,9 +102,7 @@ base::Result<Exit::Why> Shell::run() {
 
 base::Status Shell::open_session() {
   reopen_at_ = io::now() + kReopen;
-  if (pull_) reactor_.unwatch(kLane);
-  pull_.reset();
-  uplink_.reset();
+  close_session();
   auto listen = config_.listen.empty() ? io::default_listen(config_.sink_endpoint) : base::Result<std::string>(config_.listen);
   if (!listen) return listen.error();
   auto pull = io::Pull::create(context_, wire::kMaxSocketMessage);
@@ -113,7 +111,7 @@ base::Status Shell::open_session() {
   if (!bound) return bound.error();
   auto reachable = io::reachable_endpoint(*bound, config_.sink_endpoint);
   if (!reachable) return reachable.error();
-  auto uplink = io::Uplink::create(context_, config_.sink_endpoint, kOutbox);
+  auto uplink = io::Uplink::create(context_, config_.sink_endpoint, kOutbox, &link_);
   if (!uplink) return uplink.error();
   pull_.emplace(std::move(*pull));
   uplink_.emplace(std::move(*uplink));
@@ -121,6 +119,12 @@ base::Status Shell::open_session() {
   reopen_at_ = base::kNever;
   events_.push_back(SessionOpened{*reachable, ""});
   return base::ok();
+}
+
+void Shell::close_session() {
+  if (pull_) reactor_.unwatch(kLane);
+  pull_.reset();
+  uplink_.reset();
 }
 
 void Shell::receive() {
@@ -133,6 +137,11 @@ void Shell::receive() {
     const base::RunId run = message->run;
     const bool had_head = core_->has_head();
     if (const auto* refused = std::get_if<wire::Refused>(&message->message); refused != nullptr && refused->worker == id_) {
+      if (run.is_zero()) {
+        no_room_ = refused->reason;
+        feed(NoRoom{});
+        continue;
+      }
       log_.warning(refused->reason + (core_->holds_nothing() ? "; joining it" : "; holding what belongs to the other run"));
       if (core_->holds_nothing()) run_ = {};
     }
@@ -193,12 +202,20 @@ void Shell::carry_out(Effects& effects) {
 
 void Shell::say_what_is_waited_for() {
   next_word_ = io::now() + kWord;
-  if (!core_->has_head()) log_.info("waiting for the sink at " + config_.sink_endpoint + " and its ventilator");
+  std::string line;
+  if (!no_room_.empty()) line = "waiting for room: " + no_room_;
+  else if (!core_->has_head()) line = "waiting for the sink at " + config_.sink_endpoint + " and its ventilator" + link_.trouble();
+  reminder_.say(line, io::now());
 }
 
 // ---- effects
 
-void Shell::carry_out(OpenSession&) { reopen_session(); }
+void Shell::carry_out(OpenSession&) {
+  no_room_.clear();
+  reopen_session();
+}
+
+void Shell::carry_out(CloseSession&) { close_session(); }
 
 void Shell::reopen_session() {
   if (auto opened = open_session(); !opened && core_->session() > 1) log_.warning(opened.error().message + "; trying again");

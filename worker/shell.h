@@ -9,6 +9,8 @@
 
 #include "cli/dropped_frames.h"
 #include "cli/log.h"
+#include "cli/reminder.h"
+#include "io/monitor.h"
 #include "io/reactor.h"
 #include "io/socket.h"
 #include "worker/call_runner.h"
@@ -42,12 +44,14 @@ class Shell {
  private:
   base::Status open_session();
   void reopen_session();
+  void close_session();
   void receive();
   void collect();
   void fail(std::string reason);
   void feed(Event&& event);
   void carry_out(Effects& effects);
   void carry_out(OpenSession& effect);
+  void carry_out(CloseSession& effect);
   void carry_out(SendState& effect);
   void carry_out(SendResults& effect);
   void carry_out(SendOutput& effect);
@@ -75,8 +79,10 @@ class Shell {
   io::Reactor reactor_;
   std::optional<io::Pull> pull_;
   std::optional<io::Uplink> uplink_;
+  io::Monitor link_;
   std::optional<Core> core_;
   base::RunId run_;  // zero until a lane has told it
+  std::string no_room_;  // why the present session was refused
   Effects effects_;
   std::vector<Event> events_;  // that an effect led to
   std::unordered_map<base::Attempt, std::string, base::HashAttempt> texts_;  // of the commands that run
@@ -86,6 +92,7 @@ class Shell {
   std::vector<std::string> remarks_;
   io::Frame received_;
   cli::DroppedFrames dropped_{log_};
+  cli::Reminder reminder_{log_};
   std::string frame_;
   base::TimePoint reopen_at_ = base::kNever;
   base::TimePoint next_word_{};

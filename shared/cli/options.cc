@@ -98,6 +98,10 @@ CLI::Option* add_choice(CLI::App& app, const std::string& name, const std::vecto
       help)->type_name("WORD");
 }
 
+void add_take_over(CLI::App& app, const std::function<void()>& take) {
+  app.add_flag_callback("--take-over", take, "take the run directory from a host that is dead: needed on network file systems only, where nobody else can tell");
+}
+
 const std::string* find_source(const std::vector<std::string>& words) {
   const auto found = std::find_if(words.begin(), words.end(), [](const std::string& word) { return word == ":::" || word == "::::" || word == ":::+" || word == "::::+"; });
   return found == words.end() ? nullptr : &*found;

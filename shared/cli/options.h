@@ -39,6 +39,9 @@ CLI::Option* add_count(CLI::App& app, const std::string& name, std::uint32_t& va
 CLI::Option* add_choice(CLI::App& app, const std::string& name, const std::vector<std::string>& words, const std::function<void(std::size_t)>& take,
                         const std::string& help);
 
+// --take-over: `take` is called when it is given.
+void add_take_over(CLI::App& app, const std::function<void()>& take);
+
 // The first of the words that name a source of arguments in GNU parallel (:::, ::::, :::+, ::::+); null: there is none.
 const std::string* find_source(const std::vector<std::string>& words);
 

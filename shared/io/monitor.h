@@ -1,34 +1,31 @@
-// What happens to the connections of an Uplink or a Pull, as text, so that a role can say in one line for what it waits. For diagnosis only:
-// nothing may depend on an event.
+// What became of the connection of an Uplink, in words, so that a role can say in one line for what it waits. For words only: nothing may depend on them.
 #pragma once
 
-#include <optional>
 #include <string>
 
-#include "base/result.h"
 #include "io/socket.h"
 
 namespace io {
 
-struct ConnectionEvent {
-  enum class Kind { Connected, Refused, Lost, HandshakeFailed };
-  Kind kind;
-  std::string text;  // one line that names the endpoint
-};
-
 class Monitor {
  public:
-  // REQUIRES: `socket` is used by this thread, and outlives the monitor or is closed first.
-  static base::Result<Monitor> watch(Context& context, Socket& socket);
-  Monitor(Monitor&&) noexcept;
-  Monitor& operator=(Monitor&&) noexcept;
-  ~Monitor();
+  Monitor() = default;
+  Monitor(const Monitor&) = delete;
+  ~Monitor() { detach(); }
 
-  std::optional<ConnectionEvent> next();  // never waits
+  // Watches `socket` from now on, instead of the one before; what was known holds until something new happens. Uplink::create does it.
+  void attach(Context& context, Socket& socket);
+  // Why nothing may be heard of the other side, to be put behind its name: ": nobody answers there"; empty when nothing is known to stand in the way. Never waits.
+  const std::string& trouble();
 
  private:
-  Monitor() = default;
+  enum class State { Unknown, Connected, Failed };
+  void detach();
+  void note(int event);
+
   void* events_ = nullptr;
+  State state_ = State::Unknown;  // of the present attempt to connect
+  std::string trouble_;
 };
 
 }  // namespace io

@@ -3,7 +3,6 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <linux/magic.h>
-#include <poll.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <unistd.h>
@@ -20,7 +19,7 @@
 #include <vector>
 
 #include "io/entropy.h"
-#include "io/host.h"
+#include "io/unique_fd.h"
 
 namespace io {
 
@@ -142,22 +141,6 @@ std::string state_home() {
   if (const auto state = absolute_environment("XDG_STATE_HOME"); !state.empty()) return state + "/pushmill";
   if (const auto home = absolute_environment("HOME"); !home.empty()) return home + "/.local/state/pushmill";
   return "";
-}
-
-// Of the open file, as flock(2) has it: forked children hold it too, and the kernel frees it with the last of them. Unlike flock's it can be seen by others.
-struct flock whole_file() {
-  struct flock whole {};
-  whole.l_type = F_WRLCK;
-  whole.l_whence = SEEK_SET;
-  return whole;
-}
-
-std::string holder_of(int fd) {
-  char text[512];
-  const ssize_t size = ::pread(fd, text, sizeof text, 0);
-  std::string holder(text, size > 0 ? static_cast<std::size_t>(size) : 0);
-  if (const auto end = holder.find('\n'); end != std::string::npos) holder.resize(end);
-  return holder.empty() ? "another process" : "process " + holder;
 }
 
 }  // namespace
@@ -285,6 +268,7 @@ base::Result<std::string> runtime_directory() {
 }
 
 bool is_network_filesystem(const std::string& path) {
+  if (const char* forced = std::getenv("PUSHMILL_NETWORK_FILESYSTEM"); forced != nullptr && std::string_view(forced) == "1") return true;
   struct statfs status {};
   std::string at = absolute(path);
   while (::statfs(at.c_str(), &status) != 0) {
@@ -296,36 +280,6 @@ bool is_network_filesystem(const std::string& path) {
   constexpr unsigned kKinds[] = {NFS_SUPER_MAGIC, SMB_SUPER_MAGIC, 0xFF534D42, 0xFE534D42, 0x0BD00BD0, 0x47504653, 0x19830326, 0xAAD7AAEA,
                                  FUSE_SUPER_MAGIC, AFS_SUPER_MAGIC, AFS_FS_MAGIC, CEPH_SUPER_MAGIC, CODA_SUPER_MAGIC, V9FS_MAGIC};
   return std::find(std::begin(kKinds), std::end(kKinds), static_cast<unsigned>(status.f_type)) != std::end(kKinds);
-}
-
-base::Result<Lock> Lock::take(const std::string& run_directory, const char* name, std::string_view program) {
-  const std::string path = run_directory + "/" + name;
-  UniqueFd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
-  if (!fd || ::fchmod(fd.get(), 0600) != 0) return failure(path, "cannot open", errno);
-  struct flock whole = whole_file();
-  int locked;
-  for (int tries = 0; (locked = ::fcntl(fd.get(), F_OFD_SETLK, &whole)) != 0; ++tries) {
-    // Held for a moment by a look at the end, or by a child of a dead holder that has not executed yet.
-    if (errno != EINTR && ((errno != EAGAIN && errno != EACCES) || tries >= 20)) break;
-    ::poll(nullptr, 0, 10);
-  }
-  if (locked != 0 && errno != EAGAIN && errno != EACCES) return failure(path, "cannot lock", errno);
-  if (locked != 0) return Error{Error::Kind::Busy, run_directory + ": is in use by " + holder_of(fd.get())};
-  const std::string holder = std::to_string(::getpid()) + " " + host_name() + " " + std::string(program) + "\n";
-  // A disk too full for this line is no reason to refuse: it only tells others who we are.
-  if (::ftruncate(fd.get(), 0) == 0) (void)!::pwrite(fd.get(), holder.data(), holder.size(), 0);
-  return Lock(std::move(fd));
-}
-
-std::optional<std::string> Lock::holder(const std::string& run_directory, const char* name) {
-  const UniqueFd fd(::open((run_directory + "/" + name).c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
-  struct flock whole = whole_file();
-  if (!fd || ::fcntl(fd.get(), F_OFD_GETLK, &whole) != 0 || whole.l_type == F_UNLCK) return std::nullopt;
-  return holder_of(fd.get());
-}
-
-Lock::~Lock() {
-  if (fd_) (void)!::ftruncate(fd_.get(), 0);
 }
 
 }  // namespace io

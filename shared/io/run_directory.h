@@ -3,11 +3,10 @@
 
 #include <optional>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "base/result.h"
-#include "io/unique_fd.h"
+#include "io/lock.h"
 
 namespace io {
 
@@ -47,27 +46,8 @@ std::string stranger_in(const std::string& path);
 // A short private directory for ipc sockets: $XDG_RUNTIME_DIR/pushmill, else /tmp/pushmill-UID.
 base::Result<std::string> runtime_directory();
 
-// True if `path`, or the nearest parent that exists, is on a file system whose shared memory or locks other hosts do not see.
+// True if `path`, or the nearest parent that exists, is on a file system whose shared memory or locks other hosts do not see; or if the environment has
+// PUSHMILL_NETWORK_FILESYSTEM=1, which is for tests.
 bool is_network_filesystem(const std::string& path);
-
-// The lock of a role on its run directory, for as long as this object lives; the kernel frees it when the process dies, however it dies. It is
-// close-on-exec, but a child that was forked and not yet has executed holds it too.
-class Lock {
- public:
-  static constexpr const char* kVentilator = "ventilator.lock";
-  static constexpr const char* kSink = "sink.lock";
-
-  // Busy, naming the holder (its process id, host and program), when another process or Lock has it.
-  static base::Result<Lock> take(const std::string& run_directory, const char* name, std::string_view program);
-  // Who has it ("process PID HOST PROGRAM"), without taking it even for a moment: a start is never refused because somebody looked. None: nobody.
-  static std::optional<std::string> holder(const std::string& run_directory, const char* name);
-  Lock(Lock&&) noexcept = default;
-  Lock& operator=(Lock&&) noexcept = default;
-  ~Lock();
-
- private:
-  explicit Lock(UniqueFd fd) : fd_(std::move(fd)) {}
-  UniqueFd fd_;
-};
 
 }  // namespace io

@@ -1,6 +1,5 @@
 #include "io/socket.h"
 
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -15,6 +14,8 @@
 #include "base/check.h"
 #include "io/clock.h"
 #include "io/endpoints.h"
+#include "io/monitor.h"
+#include "io/open_files.h"
 #include "io/unique_fd.h"
 
 namespace io {
@@ -27,7 +28,7 @@ namespace {
 constexpr int kConnectTimeoutMs = 3000;
 constexpr int kHandshakeTimeoutMs = 8000;
 constexpr int kBacklog = 1024;
-constexpr rlim_t kLeastFiles = 64;
+constexpr std::uint64_t kLeastFiles = 64;
 constexpr int kKeepaliveIdleS = 15;
 constexpr int kKeepaliveIntervalS = 5;
 constexpr int kKeepaliveCount = 3;
@@ -63,9 +64,8 @@ base::Status check_ipc_path(const std::string& endpoint, const std::string& path
 
 base::Result<Context> Context::create(int io_threads, int max_sockets) {
   // With fewer ZeroMQ aborts the program.
-  rlimit files{};
-  if (::getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < kLeastFiles) {
-    return base::Error{base::Error::Kind::Usage, "the limit of open files (ulimit -n) is " + std::to_string(files.rlim_cur) + "; pushmill needs at least " + std::to_string(kLeastFiles)};
+  if (const auto files = allowed_open_files(); files < kLeastFiles) {
+    return base::Error{base::Error::Kind::Usage, "the limit of open files (ulimit -n) is " + std::to_string(files) + "; pushmill needs at least " + std::to_string(kLeastFiles)};
   }
   Context context;
   context.handle_ = zmq_ctx_new();
@@ -140,7 +140,11 @@ base::Status Socket::set_transport_options(const std::string& endpoint) {
 base::Status Socket::connect(const std::string& endpoint) {
   if (auto done = set_transport_options(endpoint); !done) return done;
   endpoint_ = endpoint;
-  if (zmq_connect(handle_, endpoint.c_str()) != 0) return failure("cannot connect to " + endpoint, errno);
+  // Who tries a port of the own host may be given that very port, and meet himself. If his end was named before, the kernel lets others listen there at once;
+  // else only when it has forgotten that connection, a minute later.
+  std::string dialled = endpoint;
+  if (endpoint.starts_with("tcp://")) dialled.insert(sizeof "tcp://" - 1, endpoint.starts_with("tcp://[") ? "[::]:0;" : "0.0.0.0:0;");
+  if (zmq_connect(handle_, dialled.c_str()) != 0) return failure("cannot connect to " + endpoint, errno);
   return base::ok();
 }
 
@@ -250,12 +254,13 @@ void Pull::close(base::Duration linger) {
   Socket::close(linger);
 }
 
-base::Result<Uplink> Uplink::create(Context& context, const std::string& endpoint, int outbox) {
+base::Result<Uplink> Uplink::create(Context& context, const std::string& endpoint, int outbox, Monitor* monitor) {
   Uplink uplink;
   if (auto made = uplink.make(context, ZMQ_PUSH); !made) return made.error();
   for (const auto& [option, value] : {std::pair{ZMQ_RECONNECT_IVL, kReconnectMs}, std::pair{ZMQ_RECONNECT_IVL_MAX, kReconnectMaxMs},
                                       std::pair{ZMQ_IMMEDIATE, 0}, std::pair{ZMQ_SNDHWM, outbox}})
     if (auto done = uplink.set(option, value); !done) return done.error();
+  if (monitor != nullptr && !endpoint.starts_with("inproc://")) monitor->attach(context, uplink);
   if (auto connected = uplink.connect(endpoint); !connected) return connected.error();
   return uplink;
 }

@@ -21,6 +21,8 @@
 
 namespace io {
 
+class Monitor;
+
 class Context {
  public:
   // `io_threads` 0 serves inproc endpoints only, without a thread or a file of the network. REQUIRES: signals are blocked already, since
@@ -111,7 +113,8 @@ class Pull : public Socket {
 class Uplink : public Socket {
  public:
   // Connects and reconnects, waiting 0.1 s at first, 2 s at most; the peer may come later. Holds `outbox` frames for an absent or slow peer.
-  static base::Result<Uplink> create(Context& context, const std::string& endpoint, int outbox);
+  // `monitor` watches it then, if one is given.
+  static base::Result<Uplink> create(Context& context, const std::string& endpoint, int outbox, Monitor* monitor = nullptr);
   bool send(std::string_view frame) { return push(frame); }  // false: the outbox is full, nothing was taken
 
  private:

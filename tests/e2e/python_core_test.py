@@ -10,7 +10,7 @@ import msgpack  # noqa: E402
 
 from pushmill import codec  # noqa: E402
 from pushmill.codec import Bye, Ctrl, Free, Item, Job, Output, Refused, Result  # noqa: E402
-from pushmill.core import WINDOW, Core, Exit, Kill, Reopen, Say, Send, Start  # noqa: E402
+from pushmill.core import WINDOW, Close, Core, Exit, Kill, Reopen, Say, Send, Start  # noqa: E402
 
 RUN, WORKER = bytes(range(0x10, 0x20)), bytes(range(0xa0, 0xb0))
 
@@ -499,6 +499,17 @@ class CoreTest(unittest.TestCase):
         self.assertEqual(self.effects(), [Reopen()])
         self.opened()
         self.assertEqual(self.core.run, codec.NO_RUN)
+
+    def test_without_room_it_closes_its_connection_and_asks_again_less_and_less_often(self):
+        for wait in 4, 8, 10, 10:
+            self.core.on_frame(codec.NO_RUN, Refused(WORKER, b"room for 12"), self.now)
+            self.assertEqual(self.effects(), [Close()])
+            self.pass_time(0.75 * wait)
+            self.assertEqual(self.effects(), [])
+            self.pass_time(0.25 * wait)
+            self.assertEqual(self.effects(), [Reopen()])
+            self.core.on_opened("ipc://here", self.now)
+            self.sent()
 
     def test_refused_with_something_it_changes_nothing(self):
         self.attach()

@@ -4,7 +4,7 @@ import stat
 import subprocess
 import unittest
 
-from support import EndToEnd, Ring, USAGE, wait_until
+from support import EndToEnd, IN_USE, Journal, Ring, USAGE, processes_with, wait_until
 
 
 class Lifetime(EndToEnd):
@@ -134,6 +134,80 @@ class Access(EndToEnd):
         (self.path / "file").touch()
         program = self.run_to_end("run", "--run-dir", "file", "true", ":::", "a", status=USAGE)
         self.assertIn("not a directory", program.err)
+
+
+class Sharing(EndToEnd):
+    """One ventilator and one sink a run directory."""
+
+    def start_held(self):
+        """A ring whose two jobs wait."""
+        self.wait, self.go = self.gate()
+        self.ring = Ring(self)
+        self.ring.start(self.journal().job(self.wait), records=range(2), workers=1)
+        wait_until(lambda: len(Journal(self.path / "journal").running()) == 2, "two jobs")
+        return self.ring
+
+    def finish(self):
+        self.go()
+        self.ring.wait()
+        self.assert_all_ok(self.ring.run, 2)
+
+    def assert_refused(self, program, *holders):
+        program.wait(IN_USE)
+        self.assertEqual(program.err.count("\n"), 1, program.err)
+        self.assertTrue(any(f"{self.ring.run}: is in use by process {holder.pid} {os.uname().nodename} {holder.name}" in program.err for holder in holders), program.err)
+
+    def refuse_second(self):
+        ring = self.start_held()
+        heads = ring.sink, ring.ventilator
+        for take_over in [], ["--take-over"]:
+            self.assert_refused(self.start("sink", "--listen", f"ipc://{self.path}/other", "--run-dir", ring.run, *take_over), ring.sink)
+            self.assert_refused(self.start("ventilator", "--sink", ring.endpoint, "--run-dir", ring.run, *take_over, "echo", stdin=["x"]), ring.ventilator)
+            self.assert_refused(self.start("pushmill", "run", "--run-dir", ring.run, *take_over, "echo", ":::", "x"), *heads)
+        self.finish()
+
+    def test_a_second_ventilator_or_sink_leaves_at_once_and_names_the_first(self):
+        self.refuse_second()
+
+    def test_also_on_a_network_file_system(self):
+        self.env["PUSHMILL_NETWORK_FILESYSTEM"] = "1"
+        self.refuse_second()
+
+    def go_on_after_a_kill(self):
+        ring = self.start_held()
+        for name in "sink", "ventilator":
+            getattr(ring, name).kill()
+        self.assertNotEqual((ring.run / "sink.lock").read_text(), "")
+        for name in "sink", "ventilator":
+            getattr(ring, f"start_{name}")()
+        self.finish()
+        self.assertEqual([(ring.run / name).read_text() for name in ("sink.lock", "ventilator.lock")], ["", ""])
+
+    def test_the_lock_of_a_killed_one_is_no_obstacle(self):
+        self.go_on_after_a_kill()
+
+    def test_nor_is_it_on_a_network_file_system(self):
+        self.env["PUSHMILL_NETWORK_FILESYSTEM"] = "1"
+        self.go_on_after_a_kill()
+
+    def test_what_another_host_holds_is_taken_over_only_when_told_to(self):
+        self.env["PUSHMILL_NETWORK_FILESYSTEM"] = "1"
+        run = self.path / "r"
+        program = self.start("pushmill", "run", "--run-dir", run, f"touch {self.path}/begun; {self.gate()[0]}; echo", ":::", "a")
+        wait_until((self.path / "begun").exists, "the job")
+        program.kill()
+        wait_until(lambda: not processes_with(self.mark), "the end of its processes")
+        (self.path / "gate").touch()
+        for name in "sink", "ventilator":
+            pid, _, rest = (run / f"{name}.lock").read_text().split(" ", 2)
+            (run / f"{name}.lock").write_text(f"{pid} elsewhere {rest}")
+        refused = self.run_to_end("resume", run, status=IN_USE)
+        self.assertIn(f"{run}: is in use by process {program.pid} elsewhere ventilator; if that host is dead, go on with --take-over\n", refused.err)
+        resumed = self.run_to_end("resume", run, "--take-over")
+        self.assertEqual(resumed.out, b"a\n")
+        for name in "sink", "ventilator":
+            self.assertIn(f"taking {run} over from process {program.pid} elsewhere {name}\n", resumed.err)
+        self.assertEqual(self.run_to_end("resume", run).err, "")  # a clean end needs no such word
 
 
 if __name__ == "__main__":

@@ -7,6 +7,8 @@
 
 #include <catch2/catch.hpp>
 #include <fstream>
+#include <iterator>
+#include <sstream>
 #include <regex>
 
 #include "tests/io/support.h"
@@ -127,21 +129,6 @@ TEST_CASE("a lock dies with its process, and is not passed to what it starts", "
   ::close(input[1]);
 }
 
-TEST_CASE("who holds a lock can be seen without taking it", "[run_directory]") {
-  test::TemporaryDirectory directory;
-  CHECK_FALSE(Lock::holder(directory.path(), Lock::kSink));
-  {
-    auto lock = Lock::take(directory.path(), Lock::kSink, "sink");
-    REQUIRE(lock);
-    const auto holder = Lock::holder(directory.path(), Lock::kSink);
-    REQUIRE(holder);
-    CHECK_THAT(*holder, Catch::StartsWith("process " + std::to_string(::getpid()) + " ") && Catch::EndsWith(" sink"));
-    CHECK_FALSE(Lock::holder(directory.path(), Lock::kVentilator));
-  }
-  CHECK_FALSE(Lock::holder(directory.path(), Lock::kSink));
-  CHECK(Lock::take(directory.path(), Lock::kSink, "sink"));
-}
-
 TEST_CASE("a look at a run directory changes nothing in it", "[run_directory]") {
   test::TemporaryDirectory directory;
   const auto path = directory / "run";
@@ -175,6 +162,71 @@ TEST_CASE("runs without a name are found, the newest first", "[run_directory]") 
   fs::create_directory(directory / "state/other");
   touch(directory / "state/file");
   CHECK(io::runs_without_a_name() == paths);
+}
+
+TEST_CASE("a lock can be looked at without being taken", "[run_directory]") {
+  test::TemporaryDirectory directory;
+  CHECK_FALSE(Lock::holder(directory.path(), Lock::kSink));
+  {
+    const auto lock = Lock::take(directory.path(), Lock::kSink, "sink");
+    REQUIRE(lock);
+    CHECK_THAT(Lock::holder(directory.path(), Lock::kSink).value_or(""), Catch::StartsWith("process " + std::to_string(::getpid())) && Catch::EndsWith(" sink"));
+    CHECK_FALSE(Lock::check(directory.path(), Lock::kSink, io::TakeOver::Yes));
+    CHECK_FALSE(Lock::holder(directory.path(), Lock::kVentilator));
+  }
+  CHECK_FALSE(Lock::holder(directory.path(), Lock::kSink));
+  CHECK(Lock::check(directory.path(), Lock::kSink, io::TakeOver::No));
+}
+
+TEST_CASE("on a network file system the holder that is written counts unless it is dead for sure", "[run_directory]") {
+  using io::TakeOver;
+  test::TemporaryDirectory directory;
+  const auto path = directory / Lock::kSink;
+  const auto written = [&] {
+    std::ifstream file(path);
+    return std::string((std::istreambuf_iterator<char>(file)), {});
+  };
+  REQUIRE(Lock::take(directory.path(), Lock::kSink, "sink"));
+  CHECK(written().empty());  // a clean end
+  std::string mine;
+  {
+    const auto lock = Lock::take(directory.path(), Lock::kSink, "sink");
+    mine = written();
+  }
+  const auto take_with = [&](const std::string& text, TakeOver take_over = TakeOver::No) {
+    std::ofstream(path) << text;
+    return Lock::take(directory.path(), Lock::kSink, "sink", take_over);
+  };
+  std::istringstream words(mine);
+  std::string pid, host, program, started, boot;
+  words >> pid >> host >> program >> started >> boot;
+  REQUIRE_FALSE(boot.empty());
+  const auto text = [&](const std::string& p, const std::string& h, const std::string& s, const std::string& b) { return p + " " + h + " sink\n" + s + " " + b + "\n"; };
+  const std::string elsewhere = text("7", "elsewhere", "1", "b");
+  CHECK(take_with(mine));  // on a local one the kernel's word is all
+  CHECK(take_with(elsewhere));
+  const test::Variable network("PUSHMILL_NETWORK_FILESYSTEM", "1");
+
+  CHECK(take_with(""));
+  CHECK(take_with(text(pid, host, started + "0", boot)));  // another process has the number now
+  CHECK(take_with(text("4194304", host, "1", boot)));      // above any number of a process
+  CHECK(take_with(text(pid, host, started, "before")));    // the host was started again
+  CHECK(take_with(text(pid, host, started, "before"))->taken_from().empty());
+  for (const auto take_over : {TakeOver::No, TakeOver::Yes}) {
+    const auto alive = take_with(mine, take_over);
+    REQUIRE_FALSE(alive);
+    CHECK(alive.error().kind == Error::Kind::Busy);
+    CHECK(alive.error().message == directory.path() + ": is in use by process " + pid + " " + host + " sink");
+  }
+  CHECK(written() == mine);
+  const auto refused = take_with(elsewhere);
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().message == directory.path() + ": is in use by process 7 elsewhere sink; if that host is dead, go on with --take-over");
+  CHECK(Lock::holder(directory.path(), Lock::kSink) == "process 7 elsewhere sink");
+  CHECK(Lock::check(directory.path(), Lock::kSink, TakeOver::Yes));
+  const auto taken = take_with(elsewhere, TakeOver::Yes);
+  REQUIRE(taken);
+  CHECK(taken->taken_from() == "process 7 elsewhere sink");
 }
 
 TEST_CASE("lock files are private whatever the umask", "[run_directory]") {

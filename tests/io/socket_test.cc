@@ -78,17 +78,24 @@ bool becomes_gone(Lane& lane) {
   return test::eventually([&] { return lane.is_gone(); });
 }
 
+// A server that is none of ours.
+struct Stranger {
+  Stranger() {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof address;
+    REQUIRE(::bind(fd.get(), reinterpret_cast<sockaddr*>(&address), size) == 0);
+    REQUIRE(::listen(fd.get(), 5) == 0);
+    REQUIRE(::getsockname(fd.get(), reinterpret_cast<sockaddr*>(&address), &size) == 0);
+    endpoint = "tcp://127.0.0.1:" + std::to_string(ntohs(address.sin_port));
+  }
+  io::UniqueFd fd{::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
+  std::string endpoint;
+};
+
 // A port where nobody listens now, and nobody is likely to soon. Not by a Pull: ZeroMQ closes in the background.
-std::string dead_endpoint() {
-  const io::UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof address;
-  REQUIRE(::bind(fd.get(), reinterpret_cast<sockaddr*>(&address), size) == 0);
-  REQUIRE(::getsockname(fd.get(), reinterpret_cast<sockaddr*>(&address), &size) == 0);
-  return "tcp://127.0.0.1:" + std::to_string(ntohs(address.sin_port));
-}
+std::string dead_endpoint() { return Stranger().endpoint; }
 
 const std::initializer_list<std::string> kEndpoints = {"tcp://127.0.0.1:*", "ipc", "inproc://a"};
 
@@ -379,23 +386,32 @@ TEST_CASE("more sockets than asked for are an error, not a crash", "[socket]") {
   CHECK_THAT(third.error().message, Catch::StartsWith("cannot make a socket"));
 }
 
-TEST_CASE("a monitor tells in words what happens to a connection", "[socket]") {
-  using Kind = io::ConnectionEvent::Kind;
+TEST_CASE("a monitor tells in words what stands in the way of a connection", "[socket]") {
   auto zmq = context();
-  const auto endpoint = dead_endpoint();
-  auto up = uplink(zmq, endpoint);
-  auto monitor = io::Monitor::watch(zmq, up);
-  REQUIRE(monitor);
-  const auto sees = [&](Kind kind) {
-    return test::eventually([&] {
-      auto event = monitor->next();
-      return event && event->kind == kind && event->text.find("127.0.0.1") != std::string::npos;
-    });
+  io::Monitor monitor;
+  const auto connect = [&](const std::string& endpoint) {
+    auto made = Uplink::create(zmq, endpoint, 10, &monitor);
+    REQUIRE(made);
+    return std::move(*made);
   };
-  CHECK(sees(Kind::Refused));
-  auto in = pull(zmq);
-  REQUIRE(test::eventually([&] { return static_cast<bool>(in.bind(endpoint)); }));
-  CHECK(sees(Kind::Connected));
-  in.close(base::Duration::zero());
-  CHECK(sees(Kind::Lost));
+  const auto says = [&](const std::string& words) {
+    return test::eventually([&] { return words.empty() ? monitor.trouble().empty() : monitor.trouble().find(words) != std::string::npos; });
+  };
+  const auto endpoint = dead_endpoint();
+  {
+    auto up = connect(endpoint);
+    CHECK(says(": nobody answers there"));
+    auto in = pull(zmq);
+    REQUIRE(test::eventually([&] { return static_cast<bool>(in.bind(endpoint)); }));
+    CHECK(says(""));
+    in.close(base::Duration::zero());
+    CHECK(says(": the connection was lost"));
+  }
+  // What was known holds for the next connection until something happens to it.
+  const Stranger server;
+  auto up = connect(server.endpoint);
+  CHECK_FALSE(monitor.trouble().empty());
+  const io::UniqueFd connection(::accept(server.fd.get(), nullptr, nullptr));
+  REQUIRE(::send(connection.get(), "220 mail.example.org ESMTP\r\n", 28, 0) == 28);
+  CHECK(says("does not speak this protocol"));
 }

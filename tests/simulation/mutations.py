@@ -137,6 +137,15 @@ MUTATIONS = (
     Mutation("sink_waits_for_close_only", "sink/core.cc", (
         ("  if (now_ - *ended_at_ > policy_.lease) {", "  if (now_ - *ended_at_ > policy_.lease && !MUTANT) {"),
     ), "links", "14: a role does not end: sink"),
+    Mutation("uplink_never_renewed", "ventilator/core.cc", (
+        ("  effects_->push_back(RenewUplink{});", "  if (!MUTANT) effects_->push_back(RenewUplink{});"),
+    ), "strangers", "14: "),
+    Mutation("feedback_never_renewed", "sink/core.cc", (
+        ("is_feedback_broken_ = true;\n}\n\nvoid Core::on_event(wire::Assign&&", "is_feedback_broken_ = !MUTANT;\n}\n\nvoid Core::on_event(wire::Assign&&"),
+    ), "strangers", "14: "),
+    Mutation("alive_to_a_ventilator_that_is_not_heard", "sink/core.cc", (
+        ("    if (ended_at_ || now_", "    if (MUTANT || ended_at_ || now_"),
+    ), "strangers", "14: "),
     Mutation("end_before_end_of_input", "ventilator/core.cc", (
         ("wants_snapshot_, total_, cut_, config_.policy}", "wants_snapshot_, MUTANT && !total_ ? std::optional(jobs_.accepted()) : total_, cut_, config_.policy}"),
     ), "calm", "15: END before the end"),

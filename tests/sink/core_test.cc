@@ -129,6 +129,19 @@ TEST_CASE("a new ventilator gets a snapshot of what is finished, leased and ende
   CHECK(worker.stamp.epoch == 2);
 }
 
+TEST_CASE("ALIVE goes out each heartbeat while OPENs come, and three heartbeats longer", "[sink]") {
+  SinkUnderTest s;
+  s.given_ventilator();
+  s.pass(3s);
+  CHECK(s.count<wire::Alive>() == 3);
+  s.clear();
+  s.pass(10s);
+  CHECK(s.none());
+  s.hears(s.open());
+  s.turn();
+  s.take<wire::Alive>();
+}
+
 TEST_CASE("a broken feedback is opened again at the next OPEN, with a snapshot", "[sink]") {
   SinkUnderTest s;
   s.given_ventilator();
@@ -138,6 +151,32 @@ TEST_CASE("a broken feedback is opened again at the next OPEN, with a snapshot",
   s.take<OpenFeedback>();
   s.turn();
   s.take<wire::Snapshot>();
+}
+
+TEST_CASE("a ventilator that goes on asking does not hear: its feedback is opened again after connect timeout and a heartbeat, and not before", "[sink]") {
+  SinkUnderTest s;
+  s.given_ventilator();
+  auto asking = s.open();
+  asking.want_snapshot = true;
+  const auto asks_for = [&](base::Duration time) {
+    for (const auto end = s.now + time; s.now < end; s.now += 1s) {
+      s.hears(asking);
+      s.turn();
+      s.forget_beats();
+      s.forget<wire::Snapshot>();
+    }
+  };
+  asks_for(5s);
+  CHECK(s.none());
+  asks_for(1s);
+  s.take<OpenFeedback>();
+  asks_for(4s);
+  s.hears(s.open());  // heard
+  asks_for(5s);
+  s.forget_beats();
+  CHECK(s.none());
+  asks_for(1s);
+  s.take<OpenFeedback>();
 }
 
 TEST_CASE("a sink that nobody has opened keeps rows and tells nobody", "[sink]") {

@@ -22,6 +22,7 @@ const std::vector<Faults>& fault_classes() {
       {.name = "pauses", .lane = 5, .pause = 8, .suspend = 2, .overload = 4},
       {.name = "all", .ventilator = 8, .sink = 8, .worker = 6, .feedback = 10, .ventilator_uplink = 10, .lane = 20, .worker_uplink = 10, .pause = 2, .delay = 15},
       {.name = "restarts", .ventilator = 12, .sink = 12, .at_end = 300, .downtime = 3, .delay = 15},
+      {.name = "strangers", .sink = 4, .feedback = 5, .ventilator_uplink = 5, .dead = 15},
       {.name = "storm", .ventilator = 30, .sink = 30, .worker = 20, .feedback = 50, .ventilator_uplink = 50, .lane = 80, .worker_uplink = 50},
       {.name = "once", .ventilator = 8, .sink = 8, .worker = 6, .feedback = 10, .ventilator_uplink = 10, .lane = 20, .worker_uplink = 10, .pause = 4, .at_most_once = true},
       {.name = "apart", .ventilator = 2, .sink = 2, .worker = 2, .feedback = 5, .lane = 20, .worker_uplink = 15, .pause = 15, .outage = 300, .no_overlap = true},
@@ -63,7 +64,7 @@ Cluster::StreamPtr Cluster::connect(const std::string& to) {
 }
 
 void Cluster::push(const StreamPtr& stream, std::string frame) {
-  if (!stream || !stream->is_open) return;
+  if (!stream || !stream->is_open || stream->is_dead) return;
   stream->last_at = std::max(stream->last_at, tick_ + between(0, faults_.delay));
   stream->frames.emplace_back(stream->last_at, std::move(frame));
 }
@@ -89,18 +90,19 @@ void Cluster::close_endpoint(const std::string& to) {
 }
 
 void Cluster::send_up(Uplink& up, std::string frame) {
+  if (up.is_dead) return;
   if (up.stream && up.stream->is_open) push(up.stream, std::move(frame));
   else up.waiting.push_back(std::move(frame));
 }
 
 void Cluster::break_uplink(Uplink& up) {
-  if (!up.stream || !up.stream->is_open) return;
+  if (up.is_dead || !up.stream || !up.stream->is_open) return;
   cut(up.stream, &up.waiting);
   up.retry_at = tick_ + between(1, faults_.outage);
 }
 
 void Cluster::tick_uplink(Uplink& up) {
-  if ((up.stream && up.stream->is_open) || !sink_ || tick_ < up.retry_at) return;
+  if (up.is_dead || (up.stream && up.stream->is_open) || !sink_ || tick_ < up.retry_at) return;
   up.stream = connect("sink");
   for (std::string& frame : up.waiting) push(up.stream, std::move(frame));
   up.waiting.clear();
@@ -230,6 +232,9 @@ bool Cluster::carry_out(ventilator::Effect& effect) {
     if (!ventilator_disk_.input_ended || sink_disk_.results.size() != total_) throw Violation(where("15: run complete before its end"));
     ventilator_disk_.ended = true;
     if (faults_.at_end != 0 && chance(faults_.at_end)) throw Crash{"ventilator"};
+  } else if (std::holds_alternative<ventilator::RenewUplink>(effect)) {
+    cut(node.up.stream);
+    node.up = Uplink{};
   } else if (std::holds_alternative<ventilator::LookForEnd>(effect)) {
     if (!sink_ && sink_disk_.ended) feed(ventilator::SinkHasEnded{sink_disk_.ended->failed, sink_disk_.ended->cut});
   } else if (std::holds_alternative<ventilator::Exit>(effect)) {
@@ -429,6 +434,7 @@ void Cluster::tick_sink() {
 void Cluster::tick_worker(WorkerNode& worker) {
   tick_uplink(worker.up);
   end_at_deadline(worker);
+  if (worker.up.is_dead) worker.disturbed_at = tick_;
   if (tick_ < worker.paused_until) return;
   const WorkerId id = worker.id;
   auto running = worker.running;
@@ -515,6 +521,15 @@ void Cluster::inject_faults() {
     WorkerNode& worker = *std::next(workers_.begin(), static_cast<std::ptrdiff_t>(random_.below(workers_.size())))->second;
     break_uplink(worker.up);
     worker.disturbed_at = std::max(worker.disturbed_at, worker.up.retry_at);
+  }
+  if (faults_.dead != 0 && chance(faults_.dead)) {
+    const std::uint64_t which = random_.below(3);
+    if (which == 0 && sink_ && sink_->feedback) sink_->feedback->is_dead = true;
+    if (which == 1 && ventilator_) ventilator_->up.is_dead = true;
+    if (which == 2 && !workers_.empty()) {
+      WorkerNode& worker = *std::next(workers_.begin(), static_cast<std::ptrdiff_t>(random_.below(workers_.size())))->second;
+      worker.up.is_dead = true;
+    }
   }
   if (faults_.suspend != 0 && chance(faults_.suspend)) {
     suspended_until_ = tick_ + between(10, 2 * kLease);

@@ -28,6 +28,7 @@ struct Faults {
   const char* name;
   unsigned ventilator = 0, sink = 0, worker = 0;  // kill -9
   unsigned feedback = 0, ventilator_uplink = 0, lane = 0, worker_uplink = 0;  // a connection breaks
+  unsigned dead = 0;            // a connection to the sink or of its feedback swallows all, until it is replaced
   unsigned pause = 0;           // SIGSTOP of a role for up to two leases
   unsigned at_end = 0;          // kill -9 of a role that has just committed the end
   unsigned suspend = 0;         // the same of all roles at once
@@ -46,6 +47,7 @@ struct Faults {
 struct Stream {
   std::string to;
   bool is_open = true;
+  bool is_dead = false;  // what is sent on it is lost, and nobody notices
   std::uint64_t last_at = 0;
   std::deque<std::pair<std::uint64_t, std::string>> frames;
 };
@@ -67,6 +69,7 @@ class Cluster {
     StreamPtr stream;
     std::deque<std::string> waiting;
     std::uint64_t retry_at = 0;
+    bool is_dead = false;  // it met a stranger, and never reconnects
   };
   struct VentilatorDisk {
     std::uint64_t epoch = 0;

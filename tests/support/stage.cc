@@ -308,6 +308,9 @@ void Stage::carry_out(ventilator::Effect& effect) {
   } else if (std::holds_alternative<ventilator::CommitEnded>(effect)) {
     ventilator_disk_.ended = true;
     write("ventilator commits the end");
+  } else if (std::holds_alternative<ventilator::RenewUplink>(effect)) {
+    cut("ventilator->sink");
+    write("ventilator opens a new uplink");
   } else if (std::holds_alternative<ventilator::LookForEnd>(effect)) {
     if (!sink_ && sink_disk_.ended) feed(ventilator::SinkHasEnded{sink_disk_.ended->failed, sink_disk_.ended->cut});
   } else if (std::holds_alternative<ventilator::Exit>(effect)) {

@@ -30,9 +30,10 @@ class VentilatorUnderTest : public Taken<ventilator::Effect, ventilator::SendToS
       turn();
     }
   }
-  // OPEN, and CTRL without news, go out each heartbeat: most tests are not about them.
+  // OPEN, and CTRL without news, go out each heartbeat, and a silent sink gets a new uplink: most tests are not about them.
   void forget_beats() {
     forget<wire::Open>();
+    forget<ventilator::RenewUplink>();
     forget<ventilator::SendCtrl>([](const ventilator::SendCtrl& ctrl) { return !ctrl.message.confirms.empty() || ctrl.message.complete; });
   }
 

@@ -11,6 +11,7 @@ using support::VentilatorUnderTest;
 using support::worker_id;
 using ventilator::LookForEnd;
 using ventilator::RaiseHorizon;
+using ventilator::RenewUplink;
 using ventilator::SendCtrl;
 using ventilator::SendJobs;
 using namespace std::chrono_literals;
@@ -134,6 +135,38 @@ TEST_CASE("three heartbeats of silence make the ventilator ask for a snapshot, a
   v.pass(2s, false);
   v.forget_beats();
   v.take<LookForEnd>();
+}
+
+TEST_CASE("a sink that does not answer gets a new uplink after connect timeout and a heartbeat, then less and less often, at least once a lease", "[ventilator]") {
+  VentilatorUnderTest v;
+  v.given_sink();
+  const auto renewed_after = [&] {
+    base::Duration waited{};
+    v.clear();
+    for (; v.none() && waited < 20s; waited += 250ms) {
+      v.hears(wire::Done{});  // which is no answer
+      v.pass(250ms, false);
+      while (!v.none() && !v.is<RenewUplink>()) v.effects.erase(v.effects.begin());
+    }
+    v.take<RenewUplink>();
+    v.take<wire::Open>();  // the first frame that goes through it
+    return waited;
+  };
+  CHECK(renewed_after() == 4250ms);
+  const auto second = renewed_after(), third = renewed_after(), fourth = renewed_after();
+  CHECK((second > 7s && second <= 8250ms));
+  CHECK((third > 8s && third <= 10250ms));
+  CHECK((fourth > 8s && fourth <= 10250ms));
+  v.hears(wire::Alive{});
+  CHECK(renewed_after() == 4250ms);
+}
+
+TEST_CASE("a sink that answers keeps its uplink", "[ventilator]") {
+  VentilatorUnderTest v;
+  v.given_sink();
+  v.pass(60s);
+  CHECK(v.count<RenewUplink>() == 0);
+  v.forget_beats();
 }
 
 TEST_CASE("a pause of the ventilator itself is not the sink's silence", "[ventilator]") {

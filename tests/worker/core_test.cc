@@ -1,5 +1,7 @@
 #include "worker/core.h"
 
+#include <algorithm>
+
 #include "tests/support/worker_under_test.h"
 #include "wire/limits.h"
 
@@ -10,6 +12,8 @@ using base::Generation;
 using support::worker_id;
 using support::WorkerUnderTest;
 using wire::Held;
+using worker::CloseSession;
+using worker::NoRoom;
 using worker::OpenSession;
 using worker::SendResults;
 using worker::Start;
@@ -248,6 +252,36 @@ TEST_CASE("REFUSED makes an empty worker ask again later, and one that holds som
   w.forget_states();
   CHECK(w.none());
   CHECK(w.core.holds(kFirst));
+}
+
+TEST_CASE("a worker for whom there is no room closes its connection, asks again less and less often, and does not give up", "[worker]") {
+  WorkerUnderTest w;
+  w.given_session();
+  std::vector<base::Duration> waited;
+  for (std::uint64_t session = 2; session < 12; ++session) {
+    w.on(NoRoom{});
+    w.take<CloseSession>();
+    w.on(NoRoom{});  // said twice
+    base::Duration wait{};
+    for (; w.none() && wait < 20s; wait += 250ms) w.pass(250ms);
+    waited.push_back(wait);
+    w.opens(session);
+    w.forget_states();
+    REQUIRE(w.none());
+  }
+  CHECK(waited[0] == 4s);
+  CHECK((waited[1] > 6s && waited[1] <= 8s));
+  CHECK(waited[9] > 8s);
+  CHECK(*std::max_element(waited.begin(), waited.end()) <= 10s);
+  CHECK(w.core.ignored() == 10);
+}
+
+TEST_CASE("to a worker that holds something there is always room", "[worker]") {
+  WorkerUnderTest w;
+  w.given_head();
+  w.given_running(kFirst);
+  w.on(NoRoom{});
+  CHECK(w.none());
 }
 
 // ---- rules 1 and 13: results

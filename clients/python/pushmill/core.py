@@ -26,6 +26,10 @@ class Reopen(NamedTuple):
     """Close both sockets without linger and open new ones; on_opened() is the answer."""
 
 
+class Close(NamedTuple):
+    """Close both sockets without linger; a Reopen follows some time."""
+
+
 class Send(NamedTuple):
     run: bytes
     message: Union[State, Result, Bye, Output]
@@ -128,7 +132,7 @@ class Core:
         if self.run not in (NO_RUN, run) or message.worker != self.worker:
             self.ignored += 1
         elif isinstance(message, codec.Refused):
-            self._on_refused(message, now)
+            self._on_refused(run, message, now)
         else:
             self._on_lane(run, message, now)
 
@@ -188,8 +192,13 @@ class Core:
 
     # ---- what comes in
 
-    def _on_refused(self, refused, now):
-        """9.4: what is held belongs to the other run, whose sink may come back; with nothing it may serve this one."""
+    def _on_refused(self, run, refused, now):
+        """9.4: without a run there is no room; else what is held belongs to the other run, whose sink may come back, and with nothing it may serve this one."""
+        if run == NO_RUN:
+            self._say("waiting for room: " + refused.reason.decode(errors="replace"))
+            self.heard_at = now
+            self._wait_with(Close(), now)
+            return
         is_empty = not self.held and not self.results
         self._say(refused.reason.decode(errors="replace") + ("; joining it" if is_empty else "; holding what belongs to the other run"))
         if is_empty:
@@ -337,8 +346,11 @@ class Core:
 
     def _reopen(self, now):
         """Tried again after the wait, should nothing be opened."""
+        self._wait_with(Reopen(), now)
+
+    def _wait_with(self, effect, now):
         self.is_open, self.state_at, self.echo_due = False, float("inf"), now + self.wait
-        self._effects.append(Reopen())
+        self._effects.append(effect)
 
     def _least_wait(self):
         return max(3 * self.heartbeat, CONNECT_TIMEOUT + self.heartbeat)  # 4.8

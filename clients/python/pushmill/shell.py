@@ -105,6 +105,8 @@ class Shell:
             self._core.on_ended(effect.slot, self._slots.kill(effect.slot), time.monotonic())
         elif isinstance(effect, core.Reopen):
             self._reopen()
+        elif isinstance(effect, core.Close):
+            self._close(0)
         else:
             self._say(effect.line)
 
