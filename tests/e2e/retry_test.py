@@ -17,7 +17,7 @@ class Retry(EndToEnd):
     def test_failed_jobs_run_again_and_their_history_stays(self):
         journal = self.journal()
         self.flaky(journal, "1 2 3 4", "--retries", "2", "--joblog", "log")
-        self.assertEqual(self.run_to_end("retry", "r", status=2).out, b"o2\no4\n")  # their limits have started again
+        self.assertEqual(sorted(self.run_to_end("retry", "r", status=2).out.splitlines()), [b"o2", b"o4"])  # their limits have started again
         self.assertEqual(journal.starts(), {1: 1, 2: 4, 3: 1, 4: 4})
         (self.path / "fine").touch()
         self.assertEqual(sorted(self.run_to_end("retry", "r").out.splitlines()), [b"o2", b"o4"])
