@@ -100,7 +100,7 @@ MUTATIONS = (
     ), "calm", "12: "),
     Mutation("no_grace", "ventilator/core.cc", (
         ("is_grace_over_(horizon_ == 0) {", "is_grace_over_(horizon_ == 0 || MUTANT) {"),
-    ), "head", "13: job"),
+    ), "head-long", "13: job", 600),
     Mutation("leases_not_adopted", "ventilator/core.cc", (
         ("  const JobTable::Adopted adopted = jobs_.adopt(attempt, worker);\n", "  const JobTable::Adopted adopted = MUTANT ? JobTable::Adopted{} : jobs_.adopt(attempt, worker);\n"),
     ), "head-long", "13: job"),
