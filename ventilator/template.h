@@ -23,7 +23,7 @@ struct JobDefaults {
   std::string shell;              // absolute path; empty: /bin/sh
   std::string directory;          // empty: the worker's own
   base::Duration time_limit{0};   // of one attempt; 0: none
-  base::TermSeq term_seq;
+  base::TermSeq term_seq = {};
   bool kill_leftovers = false;
 };
 

@@ -1,6 +1,7 @@
 #include "worker/shell.h"
 
 #include <poll.h>
+#include <sys/resource.h>
 
 #include <algorithm>
 #include <utility>
@@ -23,6 +24,7 @@ enum Tag : io::Reactor::Tag { kLane, kStop, kQuit, kCommands, kCalls, kCoprocess
 constexpr int kOutbox = 65536;  // frames; what finds no room is sent again after the next echoed STATE
 constexpr int kFramesPerTurn = 256;
 constexpr std::uint32_t kMostKeepers = 16;
+constexpr std::uint64_t kFilesOfKeeper = 32;  // beside those of commands
 constexpr base::Duration kLinger{500'000};
 constexpr base::Duration kWord{1'000'000};    // between two looks at what is waited for
 constexpr base::Duration kReopen{1'000'000};  // until sockets that could not be opened are tried again
@@ -30,6 +32,14 @@ constexpr base::Duration kReopen{1'000'000};  // until sockets that could not be
 // Of each stream: all slots together read about 4 MiB ahead, more only where that would be less than a result may hold itself.
 std::size_t output_window(std::uint32_t slots) {
   return std::clamp<std::size_t>((4u << 20) / (wire::kOutputStreams * slots), wire::kInlineOutput, 1u << 20);
+}
+
+// As many as CPUs can use, or more where the limit of open files wants it: two for each command.
+std::uint32_t keepers_for(std::uint32_t slots) {
+  rlimit files{};
+  getrlimit(RLIMIT_NOFILE, &files);
+  const std::uint64_t served = files.rlim_max > 2 * kFilesOfKeeper ? (files.rlim_max - kFilesOfKeeper) / 2 : 1;
+  return std::max(std::min({slots, cli::default_slots(), kMostKeepers}), static_cast<std::uint32_t>((slots + served - 1) / served));
 }
 
 KeeperRunner::Config with_window(KeeperRunner::Config config, std::uint32_t slots) {
@@ -51,7 +61,7 @@ base::Result<Exit::Why> Shell::run() {
     if (const std::size_t ended = end_orphans(*directory)) log_.warning("ended " + std::to_string(ended) + " processes of jobs whose worker and keeper had been killed");
   }
   config_.keeper.oom_counter = find_oom_counter();
-  auto commands = KeeperPool::create(with_window(config_.keeper, config_.slots), std::min({config_.slots, cli::default_slots(), kMostKeepers}));
+  auto commands = KeeperPool::create(with_window(config_.keeper, config_.slots), keepers_for(config_.slots));
   if (!commands) return commands.error();
   commands_ = std::move(*commands);
   CoreConfig core;

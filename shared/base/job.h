@@ -19,7 +19,7 @@ struct Command {
   std::string stdin_bytes;               // empty: /dev/null
   std::string directory;                 // empty: the worker's own
   std::vector<std::string> environment;  // NAME=VALUE, added to the worker's own
-  TermSeq term_seq;                      // how it is ended when it has to be
+  TermSeq term_seq = {};                 // how it is ended when it has to be
   bool kill_leftovers = false;           // what it leaves behind at its end is ended too
   bool operator==(const Command&) const = default;
 };

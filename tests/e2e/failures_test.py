@@ -1,5 +1,6 @@
 """Exit statuses of runs with failed jobs, and what results.db says of them."""
 import os
+import resource
 import unittest
 
 from support import EndToEnd, MANY_FAILED, Ring, query
@@ -42,6 +43,12 @@ class Failures(EndToEnd):
     def test_a_job_killed_by_a_signal_failed_with_it(self):
         self.run_to_end("run", "--run-dir", "r", "kill -{} $$", ":::", "9", "TERM", status=2)
         self.assertEqual(query(self.path / "r", "SELECT outcome, exit_code, signal FROM results ORDER BY job"), [("failed", 0, 9), ("failed", 0, 15)])
+
+    def test_many_slots_under_a_low_limit_of_open_files(self):
+        low = lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (128, 128))
+        gate = "echo x >>began; until [ $(wc -l <began) -ge 150 ]; do sleep 0.1; done; sleep 2"  # all at once, for longer than a start is tried
+        self.run_to_end("run", "--run-dir", "r", "-j150", gate + " #", stdin=range(150), preexec=low)
+        self.assert_all_ok(self.path / "r", 150)
 
     def test_a_worker_survives_what_its_jobs_do(self):
         ring = Ring(self)

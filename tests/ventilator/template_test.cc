@@ -157,13 +157,15 @@ TEST_CASE("{#} is the number of the job", "[template]") {
   CHECK(line_of({"echo", "{#}"}, "x", UINT64_MAX) == "echo 18446744073709551615");
 }
 
-TEST_CASE("a job takes shell, directory and time limit from the defaults", "[template]") {
-  const auto spec = Template::parse({"echo"}, {"/bin/bash", "/some/where", base::Duration(2'500'000)}).compose(1, "a");
+TEST_CASE("a job takes shell, directory, time limit and its way to be ended from the defaults", "[template]") {
+  const auto spec = Template::parse({"echo"}, {"/bin/bash", "/some/where", base::Duration(2'500'000), {2, 100, 9, 0}, true}).compose(1, "a");
   REQUIRE(spec);
   base::Command command;
   command.line = "echo a";
   command.shell = "/bin/bash";
   command.directory = "/some/where";
+  command.term_seq = {2, 100, 9, 0};
+  command.kill_leftovers = true;
   CHECK(*spec == base::JobSpec{command, base::Duration(2'500'000)});
 }
 
