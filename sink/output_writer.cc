@@ -20,6 +20,7 @@
 #include <unordered_map>
 #include <utility>
 
+#include "base/one_line.h"
 #include "cli/status_line.h"
 
 namespace sink {
@@ -159,7 +160,7 @@ std::string notice(const wire::Result& result) {
   if (why.empty() && result.outcome == base::Outcome::Timeout) why = "it was over its time limit";
   if (why.empty()) return {};
   const bool is_in_line = !result.err.empty() && result.err.back() != '\n';
-  return (is_in_line ? "\npushmill: job " : "pushmill: job ") + std::to_string(result.attempt.job) + ": " + why + "\n";
+  return (is_in_line ? "\npushmill: job " : "pushmill: job ") + std::to_string(result.attempt.job) + ": " + base::one_line(why) + "\n";
 }
 
 bool is_file(int fd) {

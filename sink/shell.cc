@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/kill_point.h"
 #include "cli/exit_status.h"
 #include "io/clock.h"
 #include "io/marks.h"
@@ -274,6 +275,7 @@ bool Shell::insist(const std::function<base::Status()>& action) {
 }
 
 void Shell::carry_out(LogResult& effect) {
+  base::kill_point(base::kill_points::kReceived);
   Row row;
   row.result = std::move(effect.result);
   row.worker = effect.worker;
@@ -298,6 +300,7 @@ void Shell::carry_out(const UncountLoss& effect) { results_->take_back(effect.at
 void Shell::carry_out(const LogPolicy& effect) { results_->policy(effect.policy); }
 
 void Shell::carry_out(const LogEmitted& effect) {
+  base::kill_point(base::kill_points::kEmitted);
   const std::uint64_t mark = std::min<std::uint64_t>(effect.jobs, writer_->emitted());
   results_->emitted({config_.order, mark});
   const std::size_t known = freed_.size();
@@ -307,11 +310,13 @@ void Shell::carry_out(const LogEmitted& effect) {
 
 void Shell::carry_out(const WriteOutput& effect) {
   insist([&] { return files_->append(effect.attempt, effect.stream, effect.offset, effect.bytes); });
+  base::kill_point(base::kill_points::kOutputWritten);
 }
 
 void Shell::carry_out(const DropOutput& effect) { files_->drop(effect.attempt, effect.stream); }
 
 void Shell::carry_out(const LogEnded& effect) {
+  base::kill_point(base::kill_points::kLastJobDone);
   exit_status_ = cli::exit_status(effect.failed, effect.cut);
   results_->ended({*exit_status_, effect.total, effect.failed, effect.cut});
 }
@@ -331,7 +336,10 @@ void Shell::carry_out(const Commit&) {
     if (freed.attempt) files_->drop(*freed.attempt);
   }
   freed_.clear();
-  if (const auto rows = results_->committed_rows(); !rows.empty()) writer_->add(rows, results_->first_committed_seq());
+  if (const auto rows = results_->committed_rows(); !rows.empty()) {
+    base::kill_point(base::kill_points::kCommitted);
+    writer_->add(rows, results_->first_committed_seq());
+  }
 }
 
 void Shell::carry_out(const OpenFeedback& effect) {
@@ -351,6 +359,7 @@ void Shell::carry_out(const OpenFeedback& effect) {
 }
 
 void Shell::carry_out(const SendToVentilator& effect) {
+  if (std::holds_alternative<wire::End>(effect.message)) base::kill_point(base::kill_points::kEndCommitted);
   if (!feedback_) return;
   wire::encode(run_, effect.message, frame_);
   if (feedback_->send(frame_) == io::Sent::Gone) is_feedback_broken_ = true;

@@ -283,8 +283,9 @@ void Core::tend_lanes() {
       if (entry.in_flight == 0) forgotten.push_back(id);
       continue;
     }
-    // Heard less than the sink: what was lost on it is not to go there again.
-    if (!entry.is_silent && now_ - heard_at_ < heartbeats(3) && now_ - entry.heard_at >= heartbeats(6)) {
+    // Heard less than the sink: what was lost on it is not to go there again. So this must be seen before the sink counts the loss.
+    const base::Duration patience = std::min<base::Duration>(heartbeats(6), config_.policy.lease * 3 / 4);
+    if (!entry.is_silent && now_ - heard_at_ < heartbeats(3) && now_ - entry.heard_at >= patience) {
       entry.is_silent = true;
       workers_.refresh(entry);
     }

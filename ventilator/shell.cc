@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/kill_point.h"
 #include "cli/exit_status.h"
 #include "io/clock.h"
 #include "io/marks.h"
@@ -236,6 +237,7 @@ void Shell::append(std::vector<std::string>& specs) {
   if (specs.empty()) return;
   insist([&] { return spool_->append(specs); });
   if (failure_) return;
+  base::kill_point(base::kill_points::kSpooled);
   for (const std::string& spec : specs) bytes_ahead_ += spec.size();
   specs.clear();
   counts_.accepted = spool_->summary().accepted;
@@ -293,11 +295,15 @@ void Shell::send_on_lane(const base::WorkerId& worker, const base::Generation& g
   if (downlink_->send(worker, frame_) == Downlink::Sent::Gone) note_broken(worker, generation);
 }
 
-void Shell::carry_out(const SendCtrl& effect) { send_on_lane(effect.message.worker, effect.message.generation, effect.message); }
+void Shell::carry_out(const SendCtrl& effect) {
+  if (!effect.message.confirms.empty()) base::kill_point(base::kill_points::kConfirmed);
+  send_on_lane(effect.message.worker, effect.message.generation, effect.message);
+}
 
 void Shell::carry_out(const SendFree& effect) { send_on_lane(effect.message.worker, effect.message.generation, effect.message); }
 
 void Shell::carry_out(const SendJobs& effect) {
+  base::kill_point(base::kill_points::kAssigned);
   wire::Job job{effect.worker, effect.session, effect.generation, effect.limit, effect.first_seq, {}};
   std::size_t bytes = 0;
   const auto send = [&] {
@@ -330,6 +336,7 @@ void Shell::carry_out(const RaiseHorizon& effect) {
 void Shell::carry_out(const CommitEnded& effect) {
   exit_status_ = cli::exit_status(effect.failed, effect.cut);
   insist([&] { return spool_->commit_ended(*exit_status_); });
+  base::kill_point(base::kill_points::kEndHeard);
 }
 
 // Within a process no connection meets a stranger.

@@ -3,6 +3,7 @@
 #include <spdlog/logger.h>
 #include <spdlog/sinks/stdout_sinks.h>
 
+#include "base/one_line.h"
 #include "cli/status_line.h"
 
 namespace cli {
@@ -36,7 +37,8 @@ void Log::write(LogLevel level, std::string_view line) const {
   if (!shows(level)) return;
   // A role's loop is not to wait for a terminal that somebody has stopped.
   const auto way = StatusLine::of_process().try_make_way();
-  logger_->log(level_of(level), spdlog::string_view_t(line.data(), line.size()));
+  const std::string safe = base::one_line(line);
+  logger_->log(level_of(level), spdlog::string_view_t(safe.data(), safe.size()));
 }
 
 }  // namespace cli

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "base/one_line.h"
 #include "cli/durations.h"
 #include "cli/exit_status.h"
 
@@ -136,12 +137,12 @@ std::optional<Leave> check_work(const Work& work, const std::vector<std::string>
 
 int leave(const Leave& leave, const std::string& program) {
   if (leave.status == kExitOk) std::fputs(leave.text.c_str(), stdout);
-  else std::fprintf(stderr, "%s: %s", program.c_str(), leave.text.c_str());
+  else std::fprintf(stderr, "%s: %s\n", program.c_str(), base::one_line(std::string_view(leave.text).substr(0, leave.text.size() - leave.text.ends_with('\n'))).c_str());
   return leave.status;
 }
 
 int fail(const base::Error& error, const std::string& program) {
-  std::fprintf(stderr, "%s: %s\n", program.c_str(), error.message.c_str());
+  std::fprintf(stderr, "%s: %s\n", program.c_str(), base::one_line(error.message).c_str());
   return exit_status(error.kind);
 }
 

@@ -33,6 +33,10 @@ TEST_CASE("a line has its program in front and is otherwise as given", "[log]") 
   CHECK(written([] { Log("100%").error("x"); }) == "100%: x\n");
 }
 
+TEST_CASE("what somebody else put into a line cannot break it or speak to the terminal", "[log]") {
+  CHECK(written([] { Log("sink").error("worker a\nb\t\x1b[31m\x7f \xc3\xbc \xff"); }) == "sink: worker a\\nb\\t\\x1b[31m\\x7f \xc3\xbc \xff\n");
+}
+
 TEST_CASE("without asking only warnings and errors are shown", "[log]") {
   CHECK(written([] {
           const Log log("sink");

@@ -175,6 +175,12 @@ class Databases(EndToEnd):
         program = self.run_to_end("run", "echo", ":::", "a", preexec=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64)))
         self.assertEqual(program.out, b"a\n")
 
+    def test_a_message_is_one_line_whatever_was_given(self):
+        for words in ["--timeout", "1\n2", "true"], ["--framing", "\x1b[1m", "true"], ["-a", "no\nsuch", "true"], ["--b\nc"]:
+            program = self.run_to_end("run", *words, status=USAGE)
+            self.assertEqual(program.err.count("\n"), 1, program.err)
+            self.assertNotIn("\x1b", program.err)
+
 
 if __name__ == "__main__":
     unittest.main()

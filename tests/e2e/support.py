@@ -22,6 +22,7 @@ import uuid
 
 BIN = pathlib.Path(os.environ["PUSHMILL_BIN"])
 LIBC = ctypes.CDLL(None)
+KILL_POINTS = re.findall(r'"((?:sink|ventilator)\.\w+)"', (pathlib.Path(__file__).parents[2] / "shared/base/kill_point.h").read_text())
 MARK = "PUSHMILL_TEST_MARK"
 SLOWNESS = int(os.environ.get("PUSHMILL_TIME_FACTOR", 1))  # how many times longer than usual the programs may take
 PATIENCE = 40 * SLOWNESS  # seconds; only a failing test waits so long, and less than the budget of its suite
@@ -73,6 +74,11 @@ def children(pid, name):
             if int(parent) == pid and head.partition("(")[2] == name and state != "Z":
                 found.append(int(entry))
     return found
+
+
+def has_kill_points():
+    """Only some presets build them in."""
+    return b"PUSHMILL_KILL_POINT" in (BIN / "sink").read_bytes()
 
 
 class Program:
@@ -166,10 +172,10 @@ class Journal:
         return collections.Counter({job: len(attempts) for job, attempts in self.attempts("start").items()})
 
 
-def query(run, sql, *values):
-    """Rows of results.db; none if it is not there yet."""
+def query(run, sql, *values, file="results.db"):
+    """Rows of results.db, or of jobs.db; none if it is not there yet."""
     try:
-        with contextlib.closing(sqlite3.connect(f"file:{run}/results.db?mode=ro", uri=True, timeout=20)) as database:
+        with contextlib.closing(sqlite3.connect(f"file:{run}/{file}?mode=ro", uri=True, timeout=20)) as database:
             database.text_factory = lambda text: text.decode(errors="surrogateescape")
             return database.execute(sql, values).fetchall()
     except sqlite3.OperationalError as error:
@@ -236,6 +242,16 @@ class EndToEnd(unittest.TestCase):
             raise
 
     # ---- starting things
+
+    @contextlib.contextmanager
+    def dying_at(self, point):
+        """What is started herein dies at this point (shared/base/kill_point.h), or is held there: NAME:PASS[:hold]."""
+        usual = self.env
+        self.env = usual | {"PUSHMILL_KILL_POINT": point}
+        try:
+            yield
+        finally:
+            self.env = usual
 
     def start(self, name, *words, **more):
         """Starts `name` of $PUSHMILL_BIN. stdin: a file, a descriptor, bytes or records to make lines of; env, preexec and stdout as Program has them."""

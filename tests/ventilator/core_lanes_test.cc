@@ -152,6 +152,21 @@ TEST_CASE("a worker that is silent for six heartbeats while the sink is heard ge
   v.gives(1, {1});
 }
 
+// With the six heartbeats alone its job went to it a second time, was lost a second time, and had to run alone.
+TEST_CASE("a lease shorter than six heartbeats ends after its worker is known to be silent", "[ventilator]") {
+  ventilator::CoreConfig config;
+  config.policy.lease = 3 * config.policy.heartbeat;
+  VentilatorUnderTest v({}, config);
+  v.given_jobs(1);
+  v.given_sink();
+  v.given_worker(1, 2, 4);
+  v.gives(1, {1});
+  v.pass(config.policy.lease);
+  v.forget_beats();
+  v.hears(v.requeue({1, 1, 1}));
+  v.gives_nothing();
+}
+
 TEST_CASE("while the sink is silent nothing is concluded from the silence of workers", "[ventilator]") {
   VentilatorUnderTest v;
   v.given_sink();
