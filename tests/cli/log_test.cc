@@ -1,5 +1,6 @@
 #include "cli/dropped_frames.h"
 #include "cli/log.h"
+#include "cli/reminder.h"
 
 #include <unistd.h>
 
@@ -35,6 +36,20 @@ TEST_CASE("a line has its program in front and is otherwise as given", "[log]") 
 
 TEST_CASE("what somebody else put into a line cannot break it or speak to the terminal", "[log]") {
   CHECK(written([] { Log("sink").error("worker a\nb\t\x1b[31m\x7f \xc3\xbc \xff"); }) == "sink: worker a\\nb\\t\\x1b[31m\\x7f \xc3\xbc \xff\n");
+}
+
+TEST_CASE("what is waited for is said when it changes, and again each half minute", "[log]") {
+  CHECK(written([] {
+          const Log log("worker", LogLevel::Info);
+          cli::Reminder reminder(log);
+          for (int second = 0; second <= 65; ++second) {
+            const std::string line = second < 3 || second == 50 ? "" : second < 40 ? "for a sink" : "for a sink: nobody answers there";
+            reminder.say(line, base::TimePoint{} + std::chrono::seconds(second));
+          }
+        }) == "worker: for a sink\n"                          // 3
+              "worker: for a sink\n"                          // 33
+              "worker: for a sink: nobody answers there\n"    // 40
+              "worker: for a sink: nobody answers there\n");  // 51
 }
 
 TEST_CASE("without asking only warnings and errors are shown", "[log]") {
