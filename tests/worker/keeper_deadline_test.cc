@@ -29,12 +29,12 @@ TEST_CASE("a time that is named again in time lets commands go on") {
 }
 
 TEST_CASE("a command that is being ended has no more time than the rest") {
-  worker::KeeperRunner::Config config = test_config();
-  config.grace = 3600s;
-  Harness harness(config);
+  Harness harness;
   TemporaryDirectory directory;
   const std::string up = directory / "up";
-  const base::Attempt attempt = harness.start(line("trap '' TERM; echo up > " + up + "; while :; do sleep 0.05; done"));
+  base::Command command = line("trap '' TERM; echo up > " + up + "; while :; do sleep 0.05; done");
+  command.term_seq = {SIGTERM, 3'600'000};
+  const base::Attempt attempt = harness.start(command);
   REQUIRE(wait_until([&] { return !contents(up).empty(); }));
   harness.runner.kill(attempt);
   harness.runner.run_until(in(200ms));
