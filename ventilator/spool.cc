@@ -58,12 +58,17 @@ std::string difference(const base::JobSpec& now, const base::JobSpec& was) {
   const std::string now_text = wire::describe(now), was_text = wire::describe(was);
   if (now_text != was_text) return "is now " + now_and_was(now_text, was_text);
   if (now.time_limit != was.time_limit) return "has now the time limit " + shown_limit(now.time_limit) + ", had " + shown_limit(was.time_limit);
-  const auto* now_command = std::get_if<base::Command>(&now.work);
-  const auto* was_command = std::get_if<base::Command>(&was.work);
+  const auto command_of = [](const base::JobSpec& spec) {
+    const auto* record = std::get_if<base::Record>(&spec.work);
+    return record != nullptr ? &record->program : std::get_if<base::Command>(&spec.work);
+  };
+  const auto *now_command = command_of(now), *was_command = command_of(was);
   if (now_command != nullptr && was_command != nullptr) {
     if (now_command->directory != was_command->directory)
       return "runs now in directory " + shown(now_command->directory) + ", ran in " + shown(was_command->directory);
     if (now_command->shell != was_command->shell) return "runs now in shell " + shown(now_command->shell) + ", ran in " + shown(was_command->shell);
+    if (now_command->term_seq != was_command->term_seq) return "is to be ended now by other signals (--term-seq)";
+    if (now_command->kill_leftovers != was_command->kill_leftovers) return std::string("is run now ") + (now_command->kill_leftovers ? "with" : "without") + " --kill-leftovers";
   }
   return shown(now_text) + " is not the job of the same text that was accepted";
 }

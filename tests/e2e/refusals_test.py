@@ -35,6 +35,8 @@ class Differences(EndToEnd):
         self.refuse(command, records=["one", "two"], said="ends now behind record 2.*3")
         self.refuse("--call", "echo", said="template")
         self.refuse("--timeout", "5s", command, said="record 1.*5")
+        self.refuse("--term-seq", "INT,5", command, said="record 1.*--term-seq")
+        self.refuse("--kill-leftovers", command, said="record 1 is run now with --kill-leftovers")
         return command
 
     def test_of_a_finished_run(self):
@@ -176,10 +178,15 @@ class Databases(EndToEnd):
         self.assertEqual(program.out, b"a\n")
 
     def test_a_message_is_one_line_whatever_was_given(self):
-        for words in ["--timeout", "1\n2", "true"], ["--framing", "\x1b[1m", "true"], ["-a", "no\nsuch", "true"], ["--b\nc"]:
+        for words in ["--timeout", "1\n2", "true"], ["--framing", "\x1b[1m", "true"], ["-a", "no\nsuch", "true"], ["--b\nc"], ["--term-seq", "TE\nRM", "true"]:
             program = self.run_to_end("run", *words, status=USAGE)
             self.assertEqual(program.err.count("\n"), 1, program.err)
             self.assertNotIn("\x1b", program.err)
+
+    def test_a_shell_that_is_not_there_is_not_passed_over(self):
+        for words in ["run", "echo", ":::", "a"], ["ventilator", "--sink", f"ipc://{self.path}/s", "--run-dir", "v", "echo"]:
+            program = self.run_to_end(*words, status=USAGE, env={**self.env, "PARALLEL_SHELL": "/no/such\nshell"})
+            self.assertRegex(program.err, r"^\w+: \$PARALLEL_SHELL: /no/such\\nshell is no program that can be run: .*\n$")
 
 
 if __name__ == "__main__":
