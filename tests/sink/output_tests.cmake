@@ -1,1 +1,1 @@
-pushmill_test(sink_output_test 120 SOURCES result_log_test.cc joblog_test.cc output_files_test.cc output_writer_test.cc LIBRARIES sink_output)
+pushmill_test(sink_output_test 120 SOURCES result_log_test.cc result_log_faults_test.cc ../support/faulty_disk.cc joblog_test.cc output_files_test.cc output_writer_test.cc LIBRARIES sink_output fault_vfs)
