@@ -16,10 +16,13 @@ std::atomic<const DiskFault*> disk_fault{nullptr};
 
 namespace {
 
+const char* switch_file = nullptr;
+
 [[gnu::constructor]] void read_environment() {
   static char call[16], path[256];
   static DiskFault fault{call, path, 0};
   const char* value = std::getenv("DISK_FAULT");
+  switch_file = std::getenv("DISK_FAULT_WHILE");
   if (value == nullptr) return;
   int number = 0, end = 0;
   if (std::sscanf(value, "%15s %255s %d%n", call, path, &number, &end) != 3) {
@@ -39,8 +42,9 @@ int fault_of(const char* call, int fd) {
   char link[32], path[4096];
   std::snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
   const ssize_t size = ::fstat(fd, &status) == 0 && S_ISREG(status.st_mode) ? ::readlink(link, path, sizeof path - 1) : -1;
+  const bool is_on = switch_file == nullptr || ::access(switch_file, F_OK) == 0;
   errno = before;
-  if (size < 0) return 0;
+  if (size < 0 || !is_on) return 0;
   path[size] = '\0';
   if (std::strstr(path, fault->path) == nullptr) return 0;
   const timespec time{fault->milliseconds / 1000, fault->milliseconds % 1000 * 1'000'000L};

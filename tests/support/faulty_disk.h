@@ -4,7 +4,7 @@
 //   DISK_FAULT="write outputs/ 5"     each write() and pwrite() to a file whose path holds "outputs/" fails with errno 5
 //   DISK_FAULT="sync results 200ms"   each fsync() and fdatasync() of one whose path holds "results" takes 200 ms longer
 //
-// The third call is "close", which closes all the same. Only regular files are meant.
+// The third call is "close", which closes all the same. Only regular files are meant. With DISK_FAULT_WHILE=FILE it is so only while that file exists.
 #pragma once
 
 #include <atomic>
