@@ -156,6 +156,7 @@ base::Status Roles::open_roles(const Plan& plan, const worker::CallerSignals& ca
   worker.keeper.caller = caller;
   worker.stop_fd = drain_.fd();
   worker.quit_fd = quit_.fd();
+  worker.head_timeout = worker.hold_timeout = base::Duration::max();  // the head is in this process: when it is silent, it waits for room on the disk
   if (worker.keeper.keeper.empty()) return base::Error{base::Error::Kind::Protocol, "the keeper program is missing: it belongs beside this one"};
   worker_.emplace(context_, worker, handlers_, log_);
   return base::ok();

@@ -62,7 +62,7 @@ Status OutputFiles::append(const Attempt& attempt, OutputStream stream, std::uin
     has_folder_ = true;
   }
   const std::string path = run_directory_ + "/" + name(attempt, stream);
-  const io::UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+  io::UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
   if (!fd) return failed("create", path, errno);
   const bool is_first = offset == 0;
   while (!bytes.empty()) {
@@ -72,6 +72,8 @@ Status OutputFiles::append(const Attempt& attempt, OutputStream stream, std::uin
     bytes.remove_prefix(static_cast<std::size_t>(n));
     offset += static_cast<std::uint64_t>(n);
   }
+  // Some file systems say so late that a write found no room.
+  if (::close(fd.release()) != 0 && errno != EINTR) return failed("write", path, errno);
   if (durability_ == io::Durability::Power) unsynced_.insert(path);
   has_new_file_ = has_new_file_ || is_first;
   return base::ok();
@@ -79,11 +81,13 @@ Status OutputFiles::append(const Attempt& attempt, OutputStream stream, std::uin
 
 Status OutputFiles::sync() {
   if (unsynced_.empty()) return base::ok();
-  for (const std::string& path : unsynced_) {
-    if (auto synced = sync_path(path, O_WRONLY); !synced) return synced;
-  }
-  if (has_new_file_) {
-    if (auto synced = sync_path(run_directory_ + "/" + kFolder, O_RDONLY | O_DIRECTORY); !synced) return synced;
+  Status synced = base::ok();
+  for (auto path = unsynced_.begin(); path != unsynced_.end() && synced; ++path) synced = sync_path(*path, O_WRONLY);
+  if (synced && has_new_file_) synced = sync_path(run_directory_ + "/" + kFolder, O_RDONLY | O_DIRECTORY);
+  if (!synced) {
+    // The system may have forgotten bytes that the length still counts, and would call a second attempt a success. No row names these files yet.
+    for (const std::string& path : unsynced_) ::unlink(path.c_str());
+    return Error{Error::Kind::Io, synced.error().message};
   }
   has_new_file_ = false;
   unsynced_.clear();

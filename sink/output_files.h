@@ -25,7 +25,7 @@ class OutputFiles {
 
   // Writes `bytes` at `offset`, the end of the file, which it makes if need be. Full: there is no room, and the same call may be made again.
   base::Status append(const base::Attempt& attempt, wire::OutputStream stream, std::uint64_t offset, std::string_view bytes);
-  // What was appended since the last call survives what `durability` promises.
+  // What was appended since the last call survives what `durability` promises. After an error, which is never Full, it is gone.
   base::Status sync();
   void drop(const base::Attempt& attempt);
   void drop(const base::Attempt& attempt, wire::OutputStream stream);

@@ -18,9 +18,12 @@ namespace {
 
 constexpr int kBusyMilliseconds = 5000;
 
+// The errors behind which stands one of the system.
+bool is_of_system(int code) { return (code & 0xff) == SQLITE_IOERR || (code & 0xff) == SQLITE_CANTOPEN; }
+
 bool is_out_of_space(int code, int system_errno) {
   if ((code & 0xff) == SQLITE_FULL) return true;
-  return (code & 0xff) == SQLITE_IOERR && (system_errno == ENOSPC || system_errno == EDQUOT);
+  return is_of_system(code) && (system_errno == ENOSPC || system_errno == EDQUOT);
 }
 
 Error::Kind kind_of(int code, int system_errno) {
@@ -34,12 +37,13 @@ Error::Kind kind_of(int code, int system_errno) {
   }
 }
 
+// REQUIRES: errno was zero before the call that failed. sqlite3_system_errno() knows nothing of what fails in a COMMIT, or still has what failed before it.
 Error error_of(sqlite3* db, int code, const std::string& path) {
+  const int system_errno = errno;
   const int extended = sqlite3_extended_errcode(db);
   const bool same = (extended & 0xff) == (code & 0xff);
-  const int system_errno = sqlite3_system_errno(db);
   std::string text = same ? sqlite3_errmsg(db) : sqlite3_errstr(code);
-  if ((code & 0xff) == SQLITE_IOERR && system_errno != 0) text += std::string(": ") + std::strerror(system_errno);
+  if (is_of_system(code) && system_errno != 0) text += std::string(": ") + std::strerror(system_errno);
   std::replace(text.begin(), text.end(), '\n', ' ');
   return {kind_of(same ? extended : code, system_errno), path + ": " + text};
 }
@@ -139,6 +143,7 @@ base::Result<bool> Statement::step() {
     sqlite3_reset(statement_);
     return error_of(db, code);
   }
+  errno = 0;
   const int code = sqlite3_step(statement_);
   if (code == SQLITE_ROW) return true;
   if (code == SQLITE_DONE) {
@@ -205,6 +210,7 @@ Database& Database::operator=(Database&& other) noexcept {
 Database::~Database() { sqlite3_close_v2(db_); }
 
 base::Status Database::connect(const std::string& path, int flags) {
+  errno = 0;
   const int code = sqlite3_open_v2(path.c_str(), &db_, flags, nullptr);
   if (code != SQLITE_OK) {
     if (db_ == nullptr) return Error{Error::Kind::Io, path + ": out of memory"};
@@ -327,6 +333,7 @@ base::Status Database::attach_read_only(const std::string& path, std::string_vie
 base::Result<Statement> Database::prepare(std::string_view sql, std::string_view* rest) {
   if (db_ == nullptr) return Error{Error::Kind::Io, "a database that was never opened"};
   Statement statement;
+  errno = 0;
   const char* tail = nullptr;
   const int code = sqlite3_prepare_v3(db_, sql.data(), static_cast<int>(sql.size()), SQLITE_PREPARE_PERSISTENT, &statement.statement_, &tail);
   if (code != SQLITE_OK) return error_of(db_, code);
@@ -336,6 +343,7 @@ base::Result<Statement> Database::prepare(std::string_view sql, std::string_view
 
 base::Status Database::execute(const char* sql) {
   if (db_ == nullptr) return Error{Error::Kind::Io, "a database that was never opened"};
+  errno = 0;
   const int code = sqlite3_exec(db_, sql, nullptr, nullptr, nullptr);
   if (code != SQLITE_OK) return error_of(db_, code);
   return base::ok();

@@ -5,7 +5,7 @@ import signal
 import subprocess
 import unittest
 
-from support import EndToEnd, Ring, SLOWNESS, children, finished, query, wait_until
+from support import EndToEnd, Ring, SLOWNESS, children, finished, peak_megabytes, query, wait_until
 
 # Some megabytes whose every line says where it stands.
 LARGE = "seq {0} 700000"
@@ -13,13 +13,6 @@ LARGE = "seq {0} 700000"
 
 def expected(first):
     return b"".join(b"%d\n" % n for n in range(first, 700001))
-
-
-def peak_megabytes(pid):
-    for line in open(f"/proc/{pid}/status"):
-        if line.startswith("VmHWM"):
-            return int(line.split()[1]) / 1024
-    raise AssertionError("no VmHWM")
 
 
 class Streaming(EndToEnd):

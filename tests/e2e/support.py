@@ -21,6 +21,7 @@ import unittest
 import uuid
 
 BIN = pathlib.Path(os.environ["PUSHMILL_BIN"])
+FAULTY_DISK = (BIN / "libfaulty_disk.so").resolve()
 LIBC = ctypes.CDLL(None)
 KILL_POINTS = re.findall(r'"((?:sink|ventilator)\.\w+)"', (pathlib.Path(__file__).parents[2] / "shared/base/kill_point.h").read_text())
 MARK = "PUSHMILL_TEST_MARK"
@@ -74,6 +75,12 @@ def children(pid, name):
             if int(parent) == pid and head.partition("(")[2] == name and state != "Z":
                 found.append(int(entry))
     return found
+
+
+def peak_megabytes(pid):
+    """The most memory that it ever had resident, since its exec."""
+    with open(f"/proc/{pid}/status") as status:
+        return int(re.search(r"VmHWM:\s+(\d+)", status.read())[1]) / 1024
 
 
 def has_kill_points():
@@ -253,6 +260,17 @@ class EndToEnd(unittest.TestCase):
         finally:
             self.env = usual
 
+    @contextlib.contextmanager
+    def faulty_disk(self, fault):
+        """What is started herein has a disk with this fault (tests/support/faulty_disk.h) while the test has a file `faulty`."""
+        usual = self.env
+        self.env = usual | {"LD_PRELOAD": str(FAULTY_DISK), "DISK_FAULT": fault, "DISK_FAULT_WHILE": str(self.path / "faulty"),
+                            "ASAN_OPTIONS": usual.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"}
+        try:
+            yield
+        finally:
+            self.env = usual
+
     def start(self, name, *words, **more):
         """Starts `name` of $PUSHMILL_BIN. stdin: a file, a descriptor, bytes or records to make lines of; env, preexec and stdout as Program has them."""
         if isinstance(more.get("stdin"), collections.abc.Iterable) and not hasattr(more["stdin"], "fileno"):
@@ -320,9 +338,9 @@ class Ring:
         self.sink_options, self.ventilator_options, self.input = [], [], None
         self.workers = []
 
-    def start_sink(self, *options):
+    def start_sink(self, *options, stdout=None):
         self.sink_options = list(options) or self.sink_options
-        self.sink = self.test.start("sink", "--listen", self.endpoint, "--run-dir", self.run, *self.insecure, *self.sink_options)
+        self.sink = self.test.start("sink", "--listen", self.endpoint, "--run-dir", self.run, *self.insecure, *self.sink_options, stdout=stdout)
         if self.endpoint.endswith(":*"):
             said = "sink: listening on "
             self.sink.wait_for(said)

@@ -1,5 +1,6 @@
 #include "sink/joblog.h"
 
+#include <cstring>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -203,16 +204,18 @@ TEST_CASE("a lost, damaged, shorter or exchanged joblog is written anew from res
   CHECK(content(folder / "other") == whole);
 }
 
-TEST_CASE("a full disk loses no line of the joblog", "[joblog]") {
+TEST_CASE("a full disk loses no line of the joblog, and any other error is not waited for", "[joblog]") {
   TemporaryFolder folder;
   auto log = open_log(folder.path());
   Joblog joblog = open_joblog(folder / "joblog", *log);
   joblog.add(ok_row(1));
-  disk_is_full = true;
-  const auto refused = joblog.flush();
-  disk_is_full = false;
-  REQUIRE_FALSE(refused);
-  CHECK(refused.error().kind == base::Error::Kind::Full);
+  for (const int error : {ENOSPC, EDQUOT, EIO, EFBIG}) {
+    const test::FaultyDisk faulty("write", "joblog", error);
+    const auto refused = joblog.flush();
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error().kind == (error == ENOSPC || error == EDQUOT ? base::Error::Kind::Full : base::Error::Kind::Io));
+    CHECK(refused.error().message == "joblog " + (folder / "joblog") + ": cannot write to it: " + std::strerror(error));
+  }
   joblog.add(ok_row(2));
   const auto mark = joblog.flush();
   REQUIRE(mark);

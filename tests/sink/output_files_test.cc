@@ -4,12 +4,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cstring>
+
 #include "sink/output_writer.h"
 #include "tests/sink/output_support.h"
 
 namespace {
 
 using base::Attempt;
+using base::Error;
 using sink::KeepOutput;
 using sink::Order;
 using sink::OutputFiles;
@@ -52,17 +55,44 @@ TEST_CASE("parts make a file that is named after its attempt and stream, and fou
   CHECK(std::filesystem::exists(folder / "outputs/notes.txt"));
 }
 
-TEST_CASE("a full disk is said, and the same part may be written again when there is room", "[output_files]") {
+TEST_CASE("a full disk is told from any other error, and the same part may be written again when there is room", "[output_files]") {
   TemporaryFolder folder;
-  OutputFiles files(folder.path(), io::Durability::Process);
+  OutputFiles files(folder.path(), GENERATE(io::Durability::Process, io::Durability::Power));
   append(files, kFirst, OutputStream::Out, 0, "abc");
-  disk_is_full = true;
-  const auto full = files.append(kFirst, OutputStream::Out, 3, "de");
-  disk_is_full = false;
-  REQUIRE_FALSE(full);
-  CHECK(full.error().kind == base::Error::Kind::Full);
+  // Some file systems tell at the close only what became of a write.
+  for (const char* call : {"write", "close"}) {
+    for (const int error : {ENOSPC, EDQUOT, EIO, EFBIG}) {
+      const test::FaultyDisk faulty(call, "outputs/", error);
+      const auto refused = files.append(kFirst, OutputStream::Out, 3, "de");
+      REQUIRE_FALSE(refused);
+      CHECK(refused.error().kind == (error == ENOSPC || error == EDQUOT ? Error::Kind::Full : Error::Kind::Io));
+      CHECK(refused.error().message == "cannot write " + (folder / "outputs/12.1.34.out") + ": " + std::strerror(error));
+    }
+  }
   append(files, kFirst, OutputStream::Out, 3, "de");
+  CHECK(files.sync());
   CHECK(contents(folder / "outputs/12.1.34.out") == "abcde");
+}
+
+// After it, the system may have forgotten bytes that it still counts in the length of the file, and a second fsync() knows nothing of them.
+TEST_CASE("a sync that fails is not tried again, not on a full disk either, and leaves no file whose length would be believed", "[output_files]") {
+  TemporaryFolder folder;
+  OutputFiles files(folder.path(), io::Durability::Power);
+  append(files, kFirst, OutputStream::Out, 0, "synced");
+  REQUIRE(files.sync());
+  const Attempt second{13, 1, 35};
+  append(files, second, OutputStream::Out, 0, "abc");
+  append(files, second, OutputStream::Err, 0, "def");
+  {
+    const test::FaultyDisk faulty("sync", ".out", GENERATE(ENOSPC, EDQUOT, EIO));
+    const auto refused = files.sync();
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error().kind == Error::Kind::Io);
+    CHECK_THAT(refused.error().message, Catch::StartsWith("cannot sync " + (folder / "outputs/13.1.35.out") + ": "));
+  }
+  CHECK_FALSE(std::filesystem::exists(folder / "outputs/13.1.35.out"));
+  CHECK_FALSE(std::filesystem::exists(folder / "outputs/13.1.35.err"));
+  CHECK(contents(folder / "outputs/12.1.34.out") == "synced");
 }
 
 // A committed job whose stdout is in a file.

@@ -1,9 +1,10 @@
-// What the tests of the sink's outputs share: a folder of their own, rows, waiting with a deadline, and a disk that is full when told so.
+// What the tests of the sink's outputs share: a folder of their own, rows, waiting with a deadline, and a disk with faults.
 #pragma once
 
 #include <catch2/catch.hpp>
 
 #include <atomic>
+#include <cerrno>
 #include <chrono>
 #include <filesystem>
 #include <fstream>
@@ -13,9 +14,7 @@
 #include <thread>
 
 #include "sink/result_log.h"
-
-// While set, write() and pwrite() to regular files fail with ENOSPC, in the whole test program (see result_log_test.cc).
-extern std::atomic<bool> disk_is_full;
+#include "tests/support/faulty_disk.h"
 
 class TemporaryFolder {
  public:

@@ -1,42 +1,10 @@
 #include "sink/result_log.h"
 
-#include <dlfcn.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include <cerrno>
 #include <map>
 #include <thread>
 #include <vector>
 
 #include "output_support.h"
-
-std::atomic<bool> disk_is_full{false};
-
-// The test program's own write() and pwrite64() come before those of libc, for SQLite as well.
-namespace {
-bool is_refused(int fd) {
-  if (!disk_is_full) return false;
-  struct stat status {};
-  return ::fstat(fd, &status) == 0 && S_ISREG(status.st_mode);
-}
-}  // namespace
-
-extern "C" ssize_t write(int fd, const void* data, size_t size) {
-  static const auto real = reinterpret_cast<ssize_t (*)(int, const void*, size_t)>(dlsym(RTLD_NEXT, "write"));
-  if (!is_refused(fd)) return real(fd, data, size);
-  errno = ENOSPC;
-  return -1;
-}
-
-extern "C" ssize_t pwrite64(int fd, const void* data, size_t size, off64_t offset) {
-  static const auto real = reinterpret_cast<ssize_t (*)(int, const void*, size_t, off64_t)>(dlsym(RTLD_NEXT, "pwrite64"));
-  if (!is_refused(fd)) return real(fd, data, size, offset);
-  errno = ENOSPC;
-  return -1;
-}
-
-extern "C" ssize_t pwrite(int fd, const void* data, size_t size, off_t offset) { return pwrite64(fd, data, size, offset); }
 
 using base::Attempt;
 using base::Outcome;
@@ -330,15 +298,16 @@ TEST_CASE("a full disk keeps the batch, and the next commit writes all of it", "
   log->finish(ok_row(2, std::string(60'000, 'x')));
   log->end_attempt(ended({3, 1, 1}, Outcome::Lost), true, false);
   log->emitted({sink::Order::Completion, 1});
-  disk_is_full = true;
-  for (int i = 0; i < 3; ++i) {
-    const auto refused = log->commit();
-    REQUIRE_FALSE(refused);
-    CHECK(refused.error().kind == base::Error::Kind::Full);
-    CHECK(log->has_batch());
-    CHECK(log->committed_rows().empty());
+  {
+    const test::FaultyDisk full("write", "", ENOSPC);
+    for (int i = 0; i < 3; ++i) {
+      const auto refused = log->commit();
+      REQUIRE_FALSE(refused);
+      CHECK(refused.error().kind == base::Error::Kind::Full);
+      CHECK(log->has_batch());
+      CHECK(log->committed_rows().empty());
+    }
   }
-  disk_is_full = false;
   copy_as_after_a_crash(folder, crashed);
   CHECK(open_log(crashed.path())->recovered().finished == 1);
 
@@ -375,10 +344,10 @@ TEST_CASE("outputs are read by another thread while commits succeed and are roll
   base::JobId next = 2001;
   for (int round = 0; round < 60; ++round) {
     for (int i = 0; i < 50; ++i) log->finish(ok_row(next++, std::string(3000, 'o')));
-    disk_is_full = true;
-    const auto refused = log->commit();
-    disk_is_full = false;
-    CHECK_FALSE(refused);
+    {
+      const test::FaultyDisk full("write", "", ENOSPC);
+      CHECK_FALSE(log->commit());
+    }
     const auto written = log->commit();
     if (!written) UNSCOPED_INFO(written.error().message);
     CHECK(written);
