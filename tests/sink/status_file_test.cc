@@ -91,11 +91,11 @@ TEST_CASE("a worker that said goodbye, or nothing for ten leases, has left", "[s
     const auto status = rig.read();
     return status["workers"][0]["has_left"].get<bool>();
   };
+  rig.core.on(wire::Open{{1, 0, 1}, "feedback", true, {}, false, {}}, rig.now, rig.effects);
   rig.hold(1, {});
   CHECK_FALSE(has_left());
   for (int second = 0; second < 102; ++second) rig.pass(1s);
   CHECK(has_left());
-  rig.core.on(wire::Open{{1, 0, 1}, "feedback", true, {}, false, {}}, rig.now, rig.effects);
   rig.hold(1, {});
   CHECK_FALSE(has_left());
   rig.core.on(wire::Bye{worker(1), 0}, rig.now, rig.effects);
