@@ -414,7 +414,13 @@ Status ResultLog::set_mark(std::string_view key, std::int64_t value) {
   return statements_.set_mark.bind_text(1, key).bind(2, value).run();
 }
 
+Status ResultLog::take_back_end(io::Database& database) {
+  return database.execute("DELETE FROM meta WHERE key IN ('ended_status', 'ended_total', 'ended_failed', 'ended_cut')");
+}
+
 Status ResultLog::write_marks() {
+  if (marks_.is_end_taken_back)
+    if (auto done = take_back_end(database_); !done) return done;
   if (marks_.run)
     if (auto done = statements_.set_mark.bind_text(1, "run").bind_text(2, marks_.run->hex()).run(); !done) return done;
   std::vector<std::pair<std::string_view, std::int64_t>> values;
