@@ -395,6 +395,8 @@ TEST_CASE("an input that turns out to be whole where it was cut ends the run ane
   cut.cut = true;
   s.hears(cut);
   s.turn();
+  s.take<sink::LogPolicy>();
+  s.take<OpenFeedback>();
   CHECK(s.take<LogEnded>().cut);
   s.clear();
   ++s.epoch;
