@@ -201,7 +201,6 @@ void Shell::receive(std::string_view frame) {
                   kNoRoomEvery);
   }
   if (state != nullptr) status_->heard(*state, io::wall_now());
-  else if (const auto* bye = std::get_if<wire::Bye>(&message->message)) status_->left(bye->worker);
   std::visit([this](auto&& m) { feed(Event(std::move(m))); }, std::move(message->message));
 }
 
