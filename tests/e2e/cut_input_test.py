@@ -119,6 +119,19 @@ class OfferedAgain(Cut):
         self.assertEqual(self.log.starts(), {1: 1, 2: 2, 3: 1, 4: 1})
         self.assert_all_ok(self.run_dir, 4)
 
+    def test_a_stop_while_it_waits_for_what_follows(self):
+        self.offer(CUT, INPUT_CUT)
+        reader, writer = os.pipe()
+        self.addCleanup(os.close, writer)
+        program = self.start("pushmill", "run", "--run-dir", self.run_dir, self.log.job(), stdin=reader)
+        os.close(reader)
+        os.write(writer, b"1\n2\n")
+        wait_until(lambda: query(self.run_dir, "SELECT 1 FROM meta WHERE key = 'epoch' AND value = 2", file="jobs.db"), "it to look at the run")
+        program.stop()
+        self.assert_cut(self.run_to_end("resume", self.run_dir, status=INPUT_CUT), 3)
+        self.offer(MENDED)
+        self.assert_once(4)
+
     def test_outputs_and_joblog_go_on(self):
         words = ["run", "-k", "--run-dir", self.run_dir, "--joblog", "log", "echo"]
         first = self.run_to_end(*words, stdin=CUT, status=INPUT_CUT)
