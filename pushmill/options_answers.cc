@@ -32,10 +32,13 @@ void add_moment(CLI::App& app, const std::string& name, base::WallTime& moment, 
       help)->type_name("TIME");
 }
 
+constexpr const char* kEmptyDirectory = "is empty: leave it out for the newest run without a name";  // a variable that is not set
+
 // [DIR] and one more word.
 Leaving split(const std::vector<std::string>& words, const char* what, std::string& directory, std::string& last) {
   if (words.empty()) return wrong(std::string(what) + " is missing");
   if (words.size() > 2) return wrong("'" + words[2] + "' is one word too many");
+  if (words.size() == 2 && words[0].empty()) return wrong(std::string("DIR: ") + kEmptyDirectory);
   if (words.size() == 2) directory = words[0];
   last = words.back();
   return std::nullopt;
@@ -56,7 +59,8 @@ Leaving parse_with_job(CLI::App& app, const std::string& name, const std::vector
 }
 
 void add_directory(CLI::App& app, std::string& directory) {
-  app.add_option("DIR", directory, "the run directory; default: the newest run without a name")->type_name("");
+  app.add_option("DIR", directory, "the run directory; default: the newest run without a name")->type_name("")
+      ->check([](const std::string& word) { return std::string(word.empty() ? kEmptyDirectory : ""); });
 }
 
 }  // namespace
@@ -147,6 +151,7 @@ Leaving parse_retry(const std::vector<std::string>& arguments, RetryOptions& opt
   for (std::size_t i = 0; i < words.size(); ++i) {
     const auto job = parse_job(words[i]);
     if (job) options.choice.jobs.push_back(*job);
+    else if (i == 0 && words[0].empty()) return wrong(std::string("DIR: ") + kEmptyDirectory);
     else if (i == 0) options.directory = words[0];
     else return wrong(job.error().message);
   }

@@ -1,5 +1,6 @@
 // `pushmill rm`.
 #include <cstdio>
+#include <filesystem>
 
 #include "cli/exit_status.h"
 #include "io/clock.h"
@@ -16,6 +17,8 @@ namespace {
 base::Status remove_run(const std::string& directory) {
   const auto found = io::find_run_directory(directory);  // refuses what is another's
   if (!found) return found.error();
+  if (std::error_code error; std::filesystem::is_symlink(found->path, error))
+    return Error{Error::Kind::Usage, found->path + ": is a link: name the directory itself"};
   if (const auto stranger = io::stranger_in(found->path); !stranger.empty()) {
     return Error{Error::Kind::Usage, found->path + ": also holds " + shown(stranger) + ", which is not pushmill's: nothing is removed"};
   }

@@ -285,6 +285,9 @@ base::Result<int> run(const RunOptions& options, const std::vector<std::string>&
     if (auto is_free = io::Lock::check(plan.directory, io::Lock::kVentilator, options.take_over); !is_free) return is_free.error();
     auto origin = ventilator::origin_of(plan.directory);
     if (!origin) return origin.error();
+    if (*origin && (*origin)->directory.empty()) {
+      return base::Error{base::Error::Kind::Conflict, plan.directory + ": this run was not begun by pushmill run: start its ventilator and sink again"};
+    }
     if (*origin && (*origin)->directory != plan.origin.directory) {
       return base::Error{base::Error::Kind::Conflict, "this run was begun in " + (*origin)->directory + ", where its commands belong: go there, or use pushmill resume"};
     }

@@ -59,8 +59,11 @@ base::Status RunReader::read() {
   auto log = results();
   if (!log) return log.error();
   if (!*log) return base::ok();
-  auto mark = (*log)->prepare("SELECT value FROM meta WHERE key = 'ended_status'");
+  // An end behind which the input has gone on is one no more.
+  auto mark = (*log)->prepare("SELECT (SELECT value FROM meta WHERE key = 'ended_status') WHERE (SELECT value FROM meta WHERE key = 'ended_total') = ?1"
+                              " AND (SELECT value FROM meta WHERE key = 'ended_cut') = ?2");
   if (!mark) return mark.error();
+  if (summary_) mark->bind(1, static_cast<std::int64_t>(summary_->accepted)).bind(2, summary_->cut);
   const auto row = mark->step();
   if (!row) return row.error();
   if (*row) exit_status_ = static_cast<int>(mark->integer(0));

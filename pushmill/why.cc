@@ -28,7 +28,8 @@ struct Story {
   std::vector<Attempt> attempts;  // those that have ended, in their order
   std::string command;
   bool is_finished = false;
-  std::int64_t retries = 1, crash_limit = 0;
+  std::int64_t retries = 1;
+  bool is_at_most_once = false;
 };
 
 constexpr const char* kAttempts =
@@ -63,13 +64,14 @@ base::Status read_attempts(io::Database& results, base::JobId job, Story& story)
 }
 
 base::Status read_policy(io::Database& results, Story& story) {
-  auto select = results.prepare("SELECT key, value FROM meta WHERE key IN ('policy_retries', 'policy_crash_limit')");
+  auto select = results.prepare("SELECT key, value FROM meta WHERE key IN ('policy_retries', 'policy_at_most_once')");
   if (!select) return select.error();
   for (;;) {
     const auto row = select->step();
     if (!row) return row.error();
     if (!*row) return base::ok();
-    (select->text(0) == "policy_retries" ? story.retries : story.crash_limit) = select->integer(1);
+    if (select->text(0) == "policy_retries") story.retries = select->integer(1);
+    else story.is_at_most_once = select->integer(1) != 0;
   }
 }
 
@@ -92,7 +94,8 @@ std::string how_it_ended(const Attempt& attempt) {
     text = "it was ended by signal " + std::to_string(attempt.signal) + " (" + ::strsignal(static_cast<int>(attempt.signal)) + ")";
   else if (attempt.outcome == "failed") text = "it failed with exit status " + std::to_string(attempt.exit_code);
   else if (attempt.outcome == "timeout") text = "it was over its time limit, and was ended";
-  else if (attempt.outcome == "lost") text = "its worker was lost";
+  else if (attempt.outcome == "oom") text = "it was ended for want of memory";
+  else if (attempt.outcome == "lost") text = "it was lost";
   else if (attempt.outcome == "returned") text = "it was given back unstarted";
   else if (attempt.outcome == "cancelled") text = "it was cut short, because the worker was stopped";
   else if (attempt.outcome == "superseded") text = "another attempt had been first";
@@ -124,9 +127,12 @@ std::uint64_t counted(const Story& story, bool losses) {
 std::string ending(const Story& story) {
   const Attempt& last = *std::find_if(story.attempts.begin(), story.attempts.end(), [](const Attempt& a) { return a.is_result; });
   if (last.outcome == "ok") return "It is done.";
-  if (last.outcome == "lost") return "It will not run again: its workers died under it too often (--crash-limit). To have it run again: pushmill retry";
-  return "It will not run again: it may run " + std::to_string(story.retries) + (story.retries == 1 ? " time" : " times") +
-         " in all (--retries). To have it run again: pushmill retry";
+  const std::string never = "It will not run again: ", retry = " To have it run again: pushmill retry";
+  if (last.outcome == "lost" && story.is_at_most_once) return never + "it may have begun (--at-most-once)." + retry;
+  if (last.outcome == "lost") return never + "its workers died under it too often (--crash-limit)." + retry;
+  const bool may_run_more = story.retries == 0 || counted(story, false) + 1 < static_cast<std::uint64_t>(story.retries);
+  if (may_run_more) return never + "a failure of this kind is for good (--retry-on, --no-retry-on)." + retry;
+  return never + "it may run " + std::to_string(story.retries) + (story.retries == 1 ? " time" : " times") + " in all (--retries)." + retry;
 }
 
 // Where a job that is not finished is now, as the living sink says.
@@ -171,7 +177,7 @@ std::string why_again(const Story& story) {
   }
   if (last.outcome == "returned" || last.outcome == "cancelled") return "It runs again; that attempt counts for nothing.";
   const std::string limit = story.retries == 0 ? "until it succeeds" : std::to_string(story.retries) + " times in all";
-  return "It runs again: it has failed " + std::to_string(counted(story, false)) + " times, and may run " + limit + " (--retries).";
+  return "It runs again: it has failed " + std::to_string(counted(story, false)) + " times, and may run " + limit + " (--retries), each time after its delay (--retry-delay).";
 }
 
 std::string state_now(const RunReader& run, const Story& story) {

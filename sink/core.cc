@@ -89,10 +89,7 @@ void Core::on_event(wire::Open&& message) {
     clock_.set_step(policy_.heartbeat);
     log(LogPolicy{policy_});
   }
-  if (!is_end_logged_) {  // absolute: an input that had been cut may go on under a new ventilator
-    total_ = message.total;
-    cut_ = message.cut;
-  }
+  judge_input(message);
   opened_at_ = now_;
   judge_feedback(message);
   if (message.endpoint != feedback_endpoint_ || is_feedback_broken_) {
@@ -105,6 +102,19 @@ void Core::on_event(wire::Open&& message) {
   const bool wanted = message.want_snapshot || needs_snapshot_ || message.stamp.sink_epoch != sink_epoch_;
   if (wanted && (!has_sent_snapshot_ || needs_snapshot_ || now_ - snapshot_at_ >= policy_.heartbeat / 2)) snapshot_due_ = true;
   else alive_due_ = true;
+}
+
+// What OPEN says of the input is absolute. One that had been cut may go on under a new ventilator, also when the run has ended with it.
+void Core::judge_input(const wire::Open& message) {
+  if (is_end_logged_ && !cut_) return;
+  if (is_end_logged_ && (message.total != total_ || !message.cut)) {
+    is_end_logged_ = false;
+    ended_at_.reset();
+    log(TakeBackEnd{});
+  }
+  if (is_end_logged_) return;
+  total_ = message.total;
+  cut_ = message.cut;
 }
 
 // A ventilator that asks again and again does not hear us: the connection to it never came about, or met a stranger, and will not be made again by itself.
@@ -159,6 +169,11 @@ void Core::on_event(wire::Close&& message) {
 }
 
 void Core::on_event(FeedbackBroken&&) { is_feedback_broken_ = true; }
+
+// It may take long to compare its input, behind which the run may go on.
+void Core::on_event(VentilatorComes&&) {
+  if (ended_at_) ended_at_ = now_;
+}
 
 // ---- workers
 

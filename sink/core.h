@@ -20,7 +20,7 @@ struct CoreRecovery {  // from results.db, beside the jobs in Core::recover_*
   std::uint64_t sink_epoch = 1;  // of this life: already durable
   std::optional<wire::Policy> policy;
   std::uint64_t emitted = 0;     // jobs
-  std::optional<LogEnded> ended;  // the run is over: what is left to do is to tell a ventilator that may not know
+  std::optional<LogEnded> ended;  // the run is over: what is left to do is to tell a ventilator that may not know. One whose input was cut may go on
   std::uint64_t moved = 0;  // numbers that `emitted` counts and no row has: a user's retry took them away
 };
 
@@ -76,10 +76,12 @@ class Core {
   void on_event(wire::Close&& message);
   void on_event(OutputsEmitted&& event);
   void on_event(FeedbackBroken&&);
+  void on_event(VentilatorComes&&);
   void on_event(Stop&&);
   void on_event(Turn&& event);
 
   bool accept(const wire::Stamp& stamp);  // false: drop the message
+  void judge_input(const wire::Open& message);
   void judge_feedback(const wire::Open& message);
   bool is_plausible(const Attempt& attempt) const;
   void take_result(wire::Result&& result, const WorkerId& worker, const std::string& host);

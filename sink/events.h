@@ -15,10 +15,11 @@ namespace sink {
 
 struct OutputsEmitted { std::uint64_t jobs; };  // so many jobs' outputs have been written out since the run began
 struct FeedbackBroken {};                // the connection to the ventilator
+struct VentilatorComes {};               // one has the run directory, and has said nothing yet
 struct Stop {};                          // commit and confirm what is there
 struct Turn { bool drained; };           // the loop has handed over what had arrived; drained: nothing more was waiting
 
-using Event = std::variant<wire::State, wire::Results, wire::Bye, wire::Output, wire::Open, wire::Assign, wire::Gone, wire::Close, OutputsEmitted, FeedbackBroken, Stop, Turn>;
+using Event = std::variant<wire::State, wire::Results, wire::Bye, wire::Output, wire::Open, wire::Assign, wire::Gone, wire::Close, OutputsEmitted, FeedbackBroken, VentilatorComes, Stop, Turn>;
 
 // ---- effects
 
@@ -29,6 +30,7 @@ struct UncountLoss { base::Attempt attempt; bool revived; };  // the worker live
 struct LogPolicy { wire::Policy policy; };
 struct LogEmitted { std::uint64_t jobs; };
 struct LogEnded { std::uint64_t total; std::uint64_t failed; bool cut; };
+struct TakeBackEnd {};  // the run goes on
 // At the end of that output's file, at once: durable with the next Commit.
 struct WriteOutput { base::Attempt attempt; wire::OutputStream stream; std::uint64_t offset; std::string bytes; };
 struct Commit {};  // all rows since the last one, in one transaction, and what was written; before any effect behind it
@@ -38,7 +40,7 @@ struct OpenFeedback { std::string endpoint; };
 struct SendToVentilator { wire::ToVentilator message; };
 struct Exit {};
 
-using Effect = std::variant<LogResult, LogAttempt, UncountLoss, LogPolicy, LogEmitted, LogEnded, WriteOutput, Commit, DropOutput, OpenFeedback, SendToVentilator, Exit>;
+using Effect = std::variant<LogResult, LogAttempt, UncountLoss, LogPolicy, LogEmitted, LogEnded, TakeBackEnd, WriteOutput, Commit, DropOutput, OpenFeedback, SendToVentilator, Exit>;
 using Effects = std::vector<Effect>;
 
 }  // namespace sink

@@ -149,9 +149,19 @@ bool Joblog::is_ours(const JoblogMark& mark, ResultLog& log) const {
   if (!holds(kHeader, 0)) return false;
   if (mark.seq == 0) return mark.offset == kHeader.size();
   const auto row = log.row(mark.job);
+  if (!row && row.error().kind == Error::Kind::NotFound) return has_line_before(mark.offset, mark.job);  // a user's retry took it away; its line stays
   if (!row) return false;
   const std::string line = joblog_line(*row, local_host_);
   return mark.offset >= kHeader.size() + line.size() && holds(line, mark.offset - line.size());
+}
+
+// Whether a line of `job` ends there, so far as its last 64 KiB tell.
+bool Joblog::has_line_before(std::uint64_t offset, base::JobId job) const {
+  std::string text(std::min<std::uint64_t>(offset, 64u << 10), '\0');
+  if (::pread(fd_.get(), text.data(), text.size(), static_cast<off_t>(offset - text.size())) != static_cast<ssize_t>(text.size())) return false;
+  if (text.back() != '\n') return false;
+  const std::size_t before = text.rfind('\n', text.size() - 2);
+  return before == std::string::npos || std::string_view(text).substr(before + 1).starts_with(std::to_string(job) + '\t');
 }
 
 Status Joblog::cut(std::uint64_t offset) {

@@ -36,6 +36,7 @@ class Joblog {
   Joblog(std::string path, std::string local_host) : path_(std::move(path)), local_host_(std::move(local_host)) {}
   base::Status open_file();
   bool is_ours(const JoblogMark& mark, ResultLog& log) const;
+  bool has_line_before(std::uint64_t offset, base::JobId job) const;
   base::Status cut(std::uint64_t offset);
   base::Status replay(ResultLog& log);
   base::Error error(const char* what, int code) const;

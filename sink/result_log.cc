@@ -47,12 +47,6 @@ std::array<char, 32> hex(const base::WorkerId& id) {
   return text;
 }
 
-std::optional<Outcome> parse_outcome(std::string_view text) {
-  for (std::uint8_t i = 0; i < base::kOutcomes; ++i)
-    if (name(static_cast<Outcome>(i)) == text) return static_cast<Outcome>(i);
-  return std::nullopt;
-}
-
 Error corrupt(const std::string& what) { return {Error::Kind::Corrupt, std::string(ResultLog::kFile) + ": " + what}; }
 
 // The table `meta`, as read.
@@ -284,7 +278,7 @@ Status ResultLog::for_each_ended(const std::function<void(base::Attempt, Outcome
     if (!row) return row.error();
     if (!*row) return base::ok();
     const base::Attempt attempt{natural(statement->integer(0)), natural(statement->integer(1)), natural(statement->integer(2))};
-    const auto outcome = parse_outcome(statement->text(3));
+    const auto outcome = base::parse_outcome(statement->text(3));
     if (!outcome) return corrupt("attempt " + attempt.text() + " has an unknown outcome");
     each(attempt, *outcome, statement->integer(4) != 0, statement->integer(5) != 0);
   }
@@ -420,7 +414,13 @@ Status ResultLog::set_mark(std::string_view key, std::int64_t value) {
   return statements_.set_mark.bind_text(1, key).bind(2, value).run();
 }
 
+Status ResultLog::take_back_end(io::Database& database) {
+  return database.execute("DELETE FROM meta WHERE key IN ('ended_status', 'ended_total', 'ended_failed', 'ended_cut')");
+}
+
 Status ResultLog::write_marks() {
+  if (marks_.is_end_taken_back)
+    if (auto done = take_back_end(database_); !done) return done;
   if (marks_.run)
     if (auto done = statements_.set_mark.bind_text(1, "run").bind_text(2, marks_.run->hex()).run(); !done) return done;
   std::vector<std::pair<std::string_view, std::int64_t>> values;
@@ -474,7 +474,7 @@ base::Result<std::optional<Row>> ResultLog::read_row(base::JobId job) {
   wire::Result& r = row.result;
   row.ordinal = natural(s.integer(0));
   r.attempt = {job, natural(s.integer(1)), natural(s.integer(2))};
-  const auto outcome = parse_outcome(s.text(3));
+  const auto outcome = base::parse_outcome(s.text(3));
   r.exit_code = static_cast<std::int32_t>(s.integer(4));
   r.signal = static_cast<std::int32_t>(s.integer(5));
   r.started_at = s.integer(6);

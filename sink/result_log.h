@@ -140,6 +140,7 @@ class ResultLog {
   void emitted(const Emitted& emitted) { marks_.emitted = emitted; }
   void joblog(const JoblogMark& mark) { marks_.joblog = mark; }
   void ended(const Ended& ended) { marks_.ended = ended; }
+  void take_back_end() { marks_.ended = std::nullopt, marks_.is_end_taken_back = true; }
 
   bool has_batch() const { return !steps_.empty() || !marks_.is_empty(); }
   // Makes the batch durable, all or nothing, and empties it. On an error nothing of it is written and the batch is kept; if the kind is Full the
@@ -172,7 +173,8 @@ class ResultLog {
     std::optional<Emitted> emitted;
     std::optional<JoblogMark> joblog;
     std::optional<Ended> ended;
-    bool is_empty() const { return !run && !policy && !emitted && !joblog && !ended; }
+    bool is_end_taken_back = false;  // before `ended`, if that is there
+    bool is_empty() const { return !run && !policy && !emitted && !joblog && !ended && !is_end_taken_back; }
   };
   struct Statements {
     io::Statement begin, commit, finish, end_attempt, uncount, remove, free_outputs, set_mark;
@@ -184,6 +186,7 @@ class ResultLog {
   };
 
   ResultLog() = default;
+  static base::Status take_back_end(io::Database& database);
   static base::Result<io::Database> open_file(const std::string& dir, io::Durability durability, bool exclusive);
   base::Status prepare();
   base::Status raise_epoch();

@@ -86,7 +86,7 @@ base::Result<std::uint64_t> ResultLog::retry(const std::string& dir, const Retry
     done = move(*database, least_epoch);
     if (done) done = go_back(*database);
     if (done) done = database->execute("DELETE FROM results WHERE job IN (SELECT job FROM chosen)");
-    if (done) done = database->execute("DELETE FROM meta WHERE key IN ('ended_status', 'ended_total', 'ended_failed', 'ended_cut')");
+    if (done) done = take_back_end(*database);
   }
   if (done) done = database->execute("COMMIT");
   if (done) return static_cast<std::uint64_t>(count);

@@ -53,9 +53,9 @@ base::Result<std::optional<int>> Shell::open() {
   if (auto recovered = recover(); !recovered) return recovered.error();
 
   if (results_->recovered().ended) {
-    // Over, unless a ventilator is there that may not know: then END is said again.
+    // Over, unless a ventilator is there that may not know: then END is said again. One whose input was cut waits a lease for a ventilator that goes on with it.
     const auto ventilator = io::Lock::take(config_.run_directory, io::Lock::kVentilator, "sink");
-    if (ventilator) return std::optional<int>(results_->recovered().ended->exit_status);
+    if (ventilator && !results_->recovered().ended->cut) return std::optional<int>(results_->recovered().ended->exit_status);
   }
   auto pull = io::Pull::create(context_, wire::kMaxSocketMessage);
   if (!pull) return pull.error();
@@ -152,6 +152,7 @@ base::Result<std::optional<int>> Shell::run() {
     const auto now = io::now();
     status_->tend(*core_, run_, now);
     if (now >= next_word_) say_what_is_waited_for();
+    if (now >= next_look_) look_for_ventilator();
   }
   reactor_.unwatch(kMessages);
   if (reactor_.is_watching(kFeedback)) reactor_.unwatch(kFeedback);
@@ -200,7 +201,6 @@ void Shell::receive(std::string_view frame) {
                   kNoRoomEvery);
   }
   if (state != nullptr) status_->heard(*state, io::wall_now());
-  else if (const auto* bye = std::get_if<wire::Bye>(&message->message)) status_->left(bye->worker);
   std::visit([this](auto&& m) { feed(Event(std::move(m))); }, std::move(message->message));
 }
 
@@ -282,6 +282,11 @@ void Shell::say_what_is_waited_for() {
   reminder_.say(line, io::now());
 }
 
+void Shell::look_for_ventilator() {
+  next_look_ = io::now() + core_->heartbeat();
+  if (core_->has_ended() && !core_->has_heard_ventilator() && io::Lock::holder(config_.run_directory, io::Lock::kVentilator)) feed(VentilatorComes{});
+}
+
 // ---- effects
 
 bool Shell::insist(const std::function<base::Status()>& action) {
@@ -339,6 +344,11 @@ void Shell::carry_out(const LogEnded& effect) {
   base::kill_point(base::kill_points::kLastJobDone);
   exit_status_ = cli::exit_status(effect.failed, effect.cut);
   results_->ended({*exit_status_, effect.total, effect.failed, effect.cut});
+}
+
+void Shell::carry_out(const TakeBackEnd&) {
+  exit_status_.reset();
+  results_->take_back_end();
 }
 
 void Shell::carry_out(const Commit&) {

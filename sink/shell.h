@@ -68,6 +68,7 @@ class Shell {
   void carry_out(const LogPolicy& effect);
   void carry_out(const LogEmitted& effect);
   void carry_out(const LogEnded& effect);
+  void carry_out(const TakeBackEnd&);
   void carry_out(const WriteOutput& effect);
   void carry_out(const Commit& effect);
   void carry_out(const DropOutput& effect);
@@ -77,6 +78,7 @@ class Shell {
   bool insist(const std::function<base::Status()>& action);  // false: it failed for good, and failure_ says why
   void look_at_writer();
   void say_what_is_waited_for();
+  void look_for_ventilator();  // which may be busy with its input before it says a word
 
   io::Context& context_;
   ShellConfig config_;
@@ -107,6 +109,7 @@ class Shell {
   std::string frame_;
   bool is_feedback_broken_ = false;
   base::TimePoint next_word_{};
+  base::TimePoint next_look_{};
   base::TimePoint next_refusal_{};
   bool is_drained_ = true;
   bool has_reader_left_ = false;

@@ -78,7 +78,7 @@ void StatusFile::write(const Core& core, const base::RunId& run, base::TimePoint
   status["finished"] = core.progress().finished();
   status["failed"] = core.progress().failed();
   add_jobs(core, wall, status);
-  add_workers(status);
+  add_workers(core, status);
   const double per_second = rate(core.progress().finished(), now);
   if (status == written_) return;
   written_ = status;
@@ -101,7 +101,8 @@ void StatusFile::add_jobs(const Core& core, base::WallTime wall, json::Value& st
   status["jobs"] = std::move(jobs);
 }
 
-void StatusFile::add_workers(json::Value& status) const {
+void StatusFile::add_workers(const Core& core, json::Value& status) {
+  std::erase_if(here_, [&core](const auto& item) { return !core.knows(item.first); });
   std::vector<const Tallies::value_type*> listed;
   for (const auto& item : tallies_) listed.push_back(&item);
   const auto is_newer = [](const auto* a, const auto* b) { return a->second.heard_at > b->second.heard_at; };

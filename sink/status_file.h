@@ -26,7 +26,6 @@ class StatusFile {
   StatusFile(const std::string& run_directory, std::uint64_t sink_epoch, Tallies before, std::uint64_t finished, base::TimePoint now);
 
   void heard(const wire::State& state, base::WallTime at);
-  void left(const base::WorkerId& worker) { here_.erase(worker); }
   void ended(const base::WorkerId& worker, const std::string& host, base::Outcome outcome, std::uint64_t runtime_us);
   // To be called each turn; does nothing but compare two times until a heartbeat is over. What cannot be written is left to the next time.
   void tend(const Core& core, const base::RunId& run, base::TimePoint now) {
@@ -36,7 +35,7 @@ class StatusFile {
  private:
   void write(const Core& core, const base::RunId& run, base::TimePoint now);
   void add_jobs(const Core& core, base::WallTime wall, json::Value& status) const;
-  void add_workers(json::Value& status) const;
+  void add_workers(const Core& core, json::Value& status);
   double rate(std::uint64_t finished, base::TimePoint now);
 
   const std::string path_;
@@ -44,7 +43,7 @@ class StatusFile {
   const base::WallTime started_at_;
   Tallies tallies_;
   Tallies::value_type* last_ = nullptr;  // of tallies_: most results come from where the one before came from
-  std::map<base::WorkerId, std::uint32_t> here_;  // slots of the workers that have not left
+  std::map<base::WorkerId, std::uint32_t> here_;  // slots of the workers that the core knows
   base::TimePoint next_;
   std::deque<std::pair<base::TimePoint, std::uint64_t>> finished_;  // one a heartbeat, the last minute of them
   json::Value written_;  // without the time and the rate

@@ -16,23 +16,28 @@ void Tally::add(base::Outcome outcome, std::uint64_t runtime) {
   runtime_us += runtime;
 }
 
+// Row by row, most of which come from where the one before came from: for SQLite to group them it would have to sort them all.
 base::Result<Tallies> read_tallies(io::Database& results) {
-  auto statement = results.prepare(
-      "SELECT worker, max(host), count(*) FILTER (WHERE outcome = 'ok'),"
-      " count(*) FILTER (WHERE outcome NOT IN ('ok', 'lost', 'returned', 'cancelled', 'superseded')), count(*) FILTER (WHERE outcome = 'lost'),"
-      " sum(runtime_us) FILTER (WHERE outcome NOT IN ('lost', 'returned', 'cancelled', 'superseded')), max(finished_at)"
-      " FROM (SELECT worker, host, outcome, runtime_us, finished_at FROM results"
-      " UNION ALL SELECT worker, host, outcome, runtime_us, finished_at FROM attempts) GROUP BY worker");
+  auto statement = results.prepare("SELECT worker, outcome, runtime_us, finished_at, host FROM results"
+                                   " UNION ALL SELECT worker, outcome, runtime_us, finished_at, host FROM attempts");
   if (!statement) return statement.error();
   Tallies tallies;
+  std::string last;
+  Tally* tally = nullptr;  // of that worker; null: of none
   for (;;) {
     auto row = statement->step();
     if (!row) return row.error();
     if (!*row) return tallies;
-    const auto worker = base::parse_id(statement->text(0));
-    if (!worker || worker->is_zero()) continue;
-    const auto count = [&](int column) { return static_cast<std::uint64_t>(statement->integer(column)); };
-    tallies[base::WorkerId{*worker}] = {std::string(statement->text(1)), count(2), count(3), count(4), count(5), statement->integer(6)};
+    if (statement->text(0) != last || last.empty()) {
+      last = statement->text(0);
+      const auto worker = base::parse_id(last);
+      tally = worker && !worker->is_zero() ? &tallies[base::WorkerId{*worker}] : nullptr;
+    }
+    const auto outcome = base::parse_outcome(statement->text(1));
+    if (tally == nullptr || !outcome) continue;
+    tally->add(*outcome, static_cast<std::uint64_t>(statement->integer(2)));
+    tally->heard_at = std::max(tally->heard_at, statement->integer(3));
+    if (tally->host.empty()) tally->host = statement->text(4);
   }
 }
 

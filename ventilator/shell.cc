@@ -8,7 +8,6 @@
 #include "base/kill_point.h"
 #include "cli/exit_status.h"
 #include "io/clock.h"
-#include "io/marks.h"
 #include "io/endpoints.h"
 #include "io/entropy.h"
 #include "io/insist.h"
@@ -45,26 +44,37 @@ base::Result<std::optional<int>> Shell::open(int interrupt_fd) {
     if (auto fits = spool_->describe_run(template_->text(), source_ ? source_->text() : "", config_.origin); !fits) return fits.error();
   }
   if (auto fits = spool_->keep_dispatches(config_.policy.at_most_once); !fits) return fits.error();
+  if (const auto mark = end_mark()) {
+    if (auto committed = spool_->commit_ended(mark->exit_status); !committed) return committed.error();
+  }
   if (auto fits = match_input(interrupt_fd); !fits) return fits.error();
-  if (spool_->summary().ended) {
+  const Spool::Summary& summary = spool_->summary();
+  if (summary.ended && !is_interrupted_ && !goes_on_behind_cut()) {
+    if (summary.cut) say_cut(source_error_.empty() ? summary.cut_reason : source_error_);
     // Over, unless a sink is there that waits for a word from us: then the workers may wait for one too.
-    exit_status_ = spool_->summary().ended;
+    exit_status_ = summary.ended;
     if (config_.is_embedded || io::Lock::take(config_.run_directory, io::Lock::kSink, "ventilator")) return exit_status_;
   }
-  if (const auto mark = io::end_mark_of_sink(config_.run_directory)) {
-    if (auto committed = spool_->commit_ended(mark->exit_status); !committed) return committed.error();
-    return std::optional<int>(mark->exit_status);
-  }
-  counts_.accepted = spool_->summary().accepted;
+  counts_.accepted = summary.accepted;
   return std::optional<int>();
+}
+
+std::optional<io::EndMark> Shell::end_mark() const {
+  const auto mark = io::end_mark_of_sink(config_.run_directory);
+  const Spool::Summary& summary = spool_->summary();
+  if (!mark || mark->total != summary.accepted || mark->cut != summary.cut) return std::nullopt;
+  return mark;
 }
 
 // An input that is offered again must begin with the records accepted before. Nothing is dispatched until that is seen.
 base::Status Shell::match_input(int interrupt_fd) {
-  const base::JobId accepted = spool_->summary().accepted;
+  const Spool::Summary& was = spool_->summary();
+  const base::JobId accepted = was.accepted;
+  const bool is_whole = was.end_of_input && !was.cut;                 // then nothing may follow
+  const bool is_idle = was.cut && (was.ended || accepted == 0);       // then nothing is to be done unless something follows
   base::JobId job = 0;
   std::string spec;
-  while (source_ && !is_source_at_end_ && (job < accepted || (spool_->summary().end_of_input && !spool_->summary().cut))) {
+  while (source_ && !is_source_at_end_ && (job < accepted || is_whole || (is_idle && job == accepted))) {
     pollfd fds[2] = {{source_->fd(), POLLIN, 0}, {interrupt_fd, POLLIN, 0}};
     ::poll(fds, 2, fds[0].fd >= 0 ? -1 : 0);
     if (fds[0].fd >= 0 && fds[0].revents == 0 && fds[1].revents == 0) continue;  // a signal
@@ -87,12 +97,15 @@ base::Status Shell::match_input(int interrupt_fd) {
     if (state == JobSource::State::Error) source_error_ = source_->error().message;
     if (state != JobSource::State::More) is_source_at_end_ = true;
   }
-  if (!is_source_at_end_ || job >= accepted) return base::ok();
-  if (job == 0 && source_error_.empty()) {  // nothing was offered: what was accepted is finished
-    source_.reset();
-    return base::ok();
-  }
-  return source_error_.empty() ? spool_->matches_end(job) : base::ok();
+  if (!is_source_at_end_ || !source_error_.empty()) return base::ok();
+  if (job > 0) return spool_->matches_end(job);
+  source_.reset();  // nothing was offered: what was accepted is finished
+  return base::ok();
+}
+
+// An ended run has more to do when records follow where its input was cut, or when it is seen that none do.
+bool Shell::goes_on_behind_cut() const {
+  return spool_->summary().cut && source_ && (!surplus_.empty() || (is_source_at_end_ && source_error_.empty()));
 }
 
 // ---- the loop
@@ -119,10 +132,11 @@ base::Result<std::optional<int>> Shell::run() {
   core.retry_delay = config_.retry_delay;
   core.has_grace = !config_.is_embedded;
   core.seed = io::random_seed();
-  core_.emplace(core, Recovered{summary.epoch, summary.horizon, summary.accepted, summary.end_of_input && !summary.cut, false, exit_status_.has_value()});
+  const bool is_over = exit_status_.has_value();
+  core_.emplace(core, Recovered{summary.epoch, summary.horizon, summary.accepted, is_over || (summary.end_of_input && !summary.cut), is_over && summary.cut, is_over});
   if (!surplus_.empty()) append(surplus_);
-  counts_.is_input_ended = exit_status_ || (summary.end_of_input && !summary.cut);
-  if (exit_status_) source_.reset();
+  counts_.is_input_ended = is_over || (summary.end_of_input && !summary.cut);
+  if (is_over) source_.reset();
   if (!counts_.is_input_ended && !source_) {
     end_input(true, summary.cut ? summary.cut_reason : "the run was interrupted while its input was read");
   } else if (!counts_.is_input_ended && is_source_at_end_) {
@@ -250,10 +264,14 @@ void Shell::append(std::vector<std::string>& specs) {
   feed(InputAccepted{spool_->summary().accepted});
 }
 
+void Shell::say_cut(const std::string& reason) const {
+  log_.error("input cut at record " + std::to_string(spool_->summary().accepted + 1) + ": " + reason);
+}
+
 void Shell::end_input(bool cut, const std::string& reason) {
   insist([&] { return spool_->commit_end_of_input(cut, reason); });
   if (failure_) return;
-  if (cut) log_.error("input cut at record " + std::to_string(spool_->summary().accepted + 1) + ": " + reason);
+  if (cut) say_cut(reason);
   counts_.is_input_ended = true;
   feed(InputEnded{cut});
 }
@@ -268,14 +286,16 @@ void Shell::insist(const std::function<base::Status()>& action) {
 }
 
 void Shell::carry_out(const SendToSink& effect) {
+  if (!uplink_) return;  // a gap, as below
   const auto* assign = std::get_if<wire::Assign>(&effect.message);
   // A loss while alone, or at most once, may be what the log says of the job: the sink needs the words.
   const auto may_be_last = [this](const wire::Assigned& item) { return item.alone || config_.policy.at_most_once; };
   if (assign != nullptr && std::any_of(assign->items.begin(), assign->items.end(), may_be_last)) {
     wire::Assign with_text = *assign;
+    const std::size_t room = wire::kMaxJob / with_text.items.size();  // or the frame could be larger than the sink takes
     for (wire::Assigned& item : with_text.items) {
       if (!may_be_last(item)) continue;
-      if (auto text = spool_->spec_text(item.attempt.job)) item.command = std::move(*text);
+      if (auto text = spool_->spec_text(item.attempt.job)) item.command = text->substr(0, room);
     }
     wire::encode(spool_->summary().run, with_text, frame_);
   } else {
@@ -366,7 +386,7 @@ void Shell::carry_out(const RenewUplink&) {
 }
 
 void Shell::carry_out(const LookForEnd&) {
-  if (const auto mark = io::end_mark_of_sink(config_.run_directory)) feed(SinkHasEnded{mark->failed, mark->cut});
+  if (const auto mark = end_mark()) feed(SinkHasEnded{mark->failed, mark->cut});
 }
 
 void Shell::carry_out(const Exit&) { has_exited_ = true; }

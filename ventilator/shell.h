@@ -11,6 +11,7 @@
 #include "cli/dropped_frames.h"
 #include "cli/log.h"
 #include "cli/reminder.h"
+#include "io/marks.h"
 #include "io/monitor.h"
 #include "io/reactor.h"
 #include "io/run_directory.h"
@@ -51,8 +52,11 @@ class Shell {
   base::Result<std::optional<int>> run();
 
  private:
+  std::optional<io::EndMark> end_mark() const;  // of a sink that has gone; none when the input has gone on since
   base::Status match_input(int interrupt_fd);
+  bool goes_on_behind_cut() const;
   base::Status open_uplink();
+  void say_cut(const std::string& reason) const;
   void end_input(bool cut, const std::string& reason);
   bool may_read() const;
   void read_input();

@@ -25,6 +25,8 @@ constexpr const char* kSchema =
 
 enum EndOfInput : std::int64_t { kOpen = 0, kWhole = 1, kCut = 2 };
 
+constexpr const char* kTakeBackEnd = "DELETE FROM meta WHERE key = 'ended'";
+
 // One read of the file: enough to make its cost per job small, bounded in bytes because one job may have 8 MiB.
 constexpr int kAheadJobs = 256;
 constexpr std::size_t kAheadBytes = 1u << 20;
@@ -166,7 +168,7 @@ base::Result<Spool::Summary> Spool::take_back_end(const std::string& directory) 
   if (!summary || !summary->ended) return summary;
   auto database = io::Database::open(path_in(directory), kSchemaVersion, kSchema, io::Durability::Power, io::is_network_filesystem(directory));
   if (!database) return database.error();
-  if (auto done = database->execute("DELETE FROM meta WHERE key = 'ended'"); !done) return done.error();
+  if (auto done = database->execute(kTakeBackEnd); !done) return done.error();
   summary->ended.reset();
   return summary;
 }
@@ -245,6 +247,10 @@ Status Spool::append(std::span<const std::string> specs) {
   block.bytes.reserve(total);
   block.ends.reserve(specs.size());
   auto status = transaction([&]() -> Status {
+    if (summary_.cut) {
+      if (auto done = database_.execute(kTakeBackEnd); !done) return done;
+      if (auto done = put("end_of_input", kOpen); !done) return done;
+    }
     JobId job = summary_.accepted;
     for (const std::string& spec : specs) {
       const auto hash = static_cast<std::int64_t>(content_hash(spec));
@@ -254,6 +260,10 @@ Status Spool::append(std::span<const std::string> specs) {
     return base::ok();
   });
   if (!status) return status;
+  if (summary_.cut) {
+    summary_.end_of_input = summary_.cut = false;
+    summary_.ended.reset();
+  }
   summary_.accepted += specs.size();
   remember(std::move(block));
   return status;
@@ -317,6 +327,7 @@ base::Result<std::vector<Dispatch>> Spool::dispatches(std::span<const JobId> job
 
 Status Spool::commit_end_of_input(bool cut, const std::string& reason) {
   auto status = transaction([&]() -> Status {
+    if (auto done = database_.execute(kTakeBackEnd); !done) return done;
     if (auto done = put("end_of_input", cut ? kCut : kWhole); !done) return done;
     return put_text("cut_reason", reason);
   });
@@ -324,6 +335,7 @@ Status Spool::commit_end_of_input(bool cut, const std::string& reason) {
     summary_.end_of_input = true;
     summary_.cut = cut;
     summary_.cut_reason = reason;
+    summary_.ended.reset();
   }
   return status;
 }

@@ -10,9 +10,9 @@
 //     template      text: Template::text()
 //     input         text: JobSource::text()
 //     origin        text: Origin::encode(), how the run was first called
-//     end_of_input  integer: 0, 1 the input was read to its end, 2 it was cut; more may follow when it is offered again
+//     end_of_input  integer: 0, 1 the input was read to its end, 2 it was cut; more may follow when it is offered again, and then it is 0
 //     cut_reason    text, when end_of_input is 2
-//     ended         integer: the exit status of the run, once it is complete
+//     ended         integer: the exit status of the run, once it is complete; taken back when a cut input goes on, or a user has jobs retried
 //     keeps_dispatches  integer, 1: the run is one at most once, and has the table `dispatched`
 //   jobs(job INTEGER PRIMARY KEY, spec BLOB NOT NULL, hash INTEGER NOT NULL)
 //     job   from 1, without gaps: the greatest is the number of accepted jobs
@@ -80,7 +80,8 @@ class Spool {
   // the origin stays the first.
   base::Status describe_run(const std::string& template_text, const std::string& input_text, const std::string& origin = {});
 
-  // Accepts jobs accepted+1.. in one transaction: they may be dispatched when this returns ok. REQUIRES: the input has not ended uncut.
+  // Accepts jobs accepted+1.. in one transaction: they may be dispatched when this returns ok. Behind a cut it takes back the end of the input, and of the run.
+  // REQUIRES: the input has not ended uncut.
   base::Status append(std::span<const std::string> specs);
   // No job above `job` is dispatched before the next call. Does nothing if the horizon is there already.
   base::Status raise_horizon(base::JobId job);
@@ -89,6 +90,7 @@ class Spool {
   // REQUIRES of both: keep_dispatches(true).
   base::Status commit_dispatches(std::span<const Dispatch> dispatches);
   base::Result<std::vector<Dispatch>> dispatches(std::span<const base::JobId> jobs);  // of those that have one
+  // The input ends behind what is accepted. The run has not ended with it, or not any more.
   base::Status commit_end_of_input(bool cut, const std::string& reason);
   base::Status commit_ended(int exit_status);
 

@@ -337,6 +337,7 @@ void CoprocessRunner::on_child_end(wire::Result&& ended) {
   const bool was_untouched = slot.has_record && !slot.has_verdict && slot.answered > 0 && slot.said.empty() && !has_read_of_record(slot);
   std::string err = std::move(slot.err_text);
   const bool is_lost = ended.outcome == Outcome::Lost || ended.outcome == Outcome::Returned;
+  const bool is_of_keeper = ended.outcome == Outcome::Oom || ended.outcome == Outcome::Cancelled;  // not the child's own doing, and nobody here asked for it
   if (was_untouched && !is_lost) {
     // It had gone between two records, and nobody has seen this one.
     take_back_record(slot);
@@ -345,9 +346,10 @@ void CoprocessRunner::on_child_end(wire::Result&& ended) {
     if (slot.has_verdict) {
       result = std::move(slot.verdict);
       if (result.outcome != Outcome::Failed) result.signal = ended.signal;
-    } else if (is_lost || (!was_launched && !ended.reason.empty())) {
+    } else if (is_lost || is_of_keeper || (!was_launched && !ended.reason.empty())) {
       result = result_of(slot, ended.outcome, ended.reason);
       result.exit_code = ended.exit_code;
+      result.signal = ended.signal;
     } else {
       const std::string how = ended.signal != 0 ? "was ended by signal " + std::to_string(ended.signal) : "ended with status " + std::to_string(ended.exit_code);
       result = result_of(slot, Outcome::Failed, "the coprocess " + how + " before it answered");

@@ -59,6 +59,7 @@ KeeperRunner::~KeeperRunner() {
   waiting_.clear();
   if (channel_) {
     shutdown(channel_->fd(), SHUT_RDWR);  // tells the keeper to end everything
+    wake_keeper();
     pollfd ended{pidfd_open(keeper_pid_, 0), POLLIN, 0};
     int status = 0;
     const bool has_ended = ended.fd >= 0 && poll(&ended, 1, kLastWaitMs) == 1 && waitpid(keeper_pid_, &status, 0) == keeper_pid_;
@@ -124,6 +125,7 @@ void KeeperRunner::kill(const base::Attempt& attempt) {
   if (!channel_) return;
   append_frame(channel_->out(), KeeperKill{attempt});
   channel_->flush();
+  wake_keeper();
 }
 
 void KeeperRunner::run_until(base::TimePoint at) {
@@ -137,6 +139,11 @@ void KeeperRunner::grant(const base::Attempt& attempt, wire::OutputStream stream
   if (!channel_) return;
   append_frame(channel_->out(), KeeperGrant{attempt, stream, length});
   channel_->flush();
+}
+
+// A command can stop its parent, and then nothing of it would ever end.
+void KeeperRunner::wake_keeper() const {
+  if (keeper_pid_ > 0) ::kill(keeper_pid_, SIGCONT);
 }
 
 // A result of our own making. It waits for collect(), which the timer calls for when no keeper's socket will.

@@ -97,6 +97,7 @@ class KeeperRunner {
   bool has_keeper(std::string& why_not);
   bool spawn_keeper(int socket, std::string& why_not);
   void on_keeper_gone();
+  void wake_keeper() const;
   void sweep();
   void adopt_survivors(const ProcessTable& table);
   void reap_adopted();

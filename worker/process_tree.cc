@@ -21,7 +21,9 @@ extern "C" {  // glibc 2.36 forgot that C++ includes this
 namespace worker {
 namespace {
 
-constexpr base::Duration kLongestWait{50'000};
+constexpr base::Duration kFirstWait{1000}, kLongestWait{50'000};
+constexpr int kStrikes = 500, kMisses = 3, kDeadChildren = 16;  // in a row, before the caller reaps what they left
+constexpr std::size_t kMaxChildren = 4u << 20;  // bytes of the kernel's list
 
 std::vector<Process> read_all() {
   std::vector<Process> all;
@@ -40,6 +42,18 @@ std::vector<Process> read_all() {
 std::size_t index_of(const std::vector<Process>& sorted, pid_t pid) {
   const auto at = std::lower_bound(sorted.begin(), sorted.end(), pid, [](const Process& p, pid_t value) { return p.pid < value; });
   return at != sorted.end() && at->pid == pid ? static_cast<std::size_t>(at - sorted.begin()) : sorted.size();
+}
+
+std::vector<pid_t> numbers_in(const std::string& text) {
+  std::vector<pid_t> numbers;
+  const char* const end = text.data() + text.size();
+  for (const char* at = text.data(); at < end;) {
+    pid_t number = 0;
+    const auto read = std::from_chars(at, end, number);
+    if (read.ec == std::errc()) numbers.push_back(number);
+    at = read.ptr + 1;
+  }
+  return numbers;
 }
 
 // Adds to `chosen` the descendants of what is chosen. Parents are followed upwards, at most once over each process.
@@ -122,7 +136,7 @@ void TreeKiller::hurry(base::TimePoint now) {
 bool TreeKiller::is_seed(const ProcessTable& table, std::size_t index) const {
   const Process& p = table.descendants()[index];
   if (tree_.group != 0 && (p.pid == tree_.group || p.group == tree_.group)) return true;
-  if (std::find(known_.begin(), known_.end(), Name{p.pid, p.start_ticks}) != known_.end()) return true;
+  if (known_.contains({p.pid, p.start_ticks})) return true;
   return tree_.mark != 0 && table.marks(index).hold(tree_.mark);  // a zombie still has its limits
 }
 
@@ -169,25 +183,46 @@ void TreeKiller::send(const Process& process, int signal) {
   close(fd);
 }
 
+// Kills the root's children as they appear. Whose parent leaves at once becomes one of them, the last of the list; a signal must follow sooner here than a
+// whole reading allows, so that what follows many dead ones is not looked at.
+void TreeKiller::strike_children(pid_t root) {
+  if (root == 0 || tree_.mark == 0) return;
+  const std::string list = "task/" + std::to_string(root) + "/children";
+  for (int strike = 0, misses = 0; strike < kStrikes && misses < kMisses; ++strike) {
+    ++misses;
+    const std::vector<pid_t> children = numbers_in(read_proc(root, list.c_str(), kMaxChildren));
+    int dead = 0;
+    for (auto child = children.rbegin(); child != children.rend() && dead < kDeadChildren; ++child) {
+      const auto process = read_process(*child);
+      dead += !process || process->is_dead;
+      if (!process || process->is_dead || known_.contains({*child, process->start_ticks}) || !read_marks(*child).hold(tree_.mark)) continue;
+      known_.insert({*child, process->start_ticks});
+      ++found_;
+      misses = 0;
+      send(*process, SIGKILL);
+    }
+  }
+}
+
 bool TreeKiller::step(const ProcessTable& table, base::TimePoint now, bool is_group_pinned) {
   const bool is_new_step = now >= step_ends_;
   if (is_new_step) {
     if (std::exchange(has_begun_, true)) at_ += 2;
     const bool is_last = at_ + 2 == sequence_.size();
     step_ends_ = is_last ? base::kNever : now + std::chrono::milliseconds(sequence_[at_ + 1]);
-    wait_ = base::Duration(1000);
+    wait_ = kFirstWait;
   }
   const int signal = static_cast<int>(sequence_[at_]);
   const bool goes_to_all = is_new_step || step_ends_ == base::kNever;
   // A group takes the signal as one: what forks at this moment cannot slip through, as it can between a reading and a signal.
   if (signal == SIGKILL && is_group_pinned) ::kill(-tree_.group, SIGKILL);
   dead_children_.clear();
-  bool is_empty = true;
+  bool is_empty = true, has_new = false;
   for (std::size_t index : members(table)) {
     const Process& process = table.descendants()[index];
     const Name name{process.pid, process.start_ticks};
-    const bool is_new = std::find(known_.begin(), known_.end(), name) == known_.end();
-    if (is_new) known_.push_back(name);
+    const bool is_new = known_.insert(name).second;
+    has_new |= is_new;
     if (process.is_dead) {
       if (process.parent == table.root()) dead_children_.push_back(process.pid);
       continue;
@@ -197,7 +232,12 @@ bool TreeKiller::step(const ProcessTable& table, base::TimePoint now, bool is_gr
     found_ += is_new;
     if (is_new || goes_to_all) send(process, signal);
   }
-  empty_readings_ = is_empty ? empty_readings_ + 1 : 0;
+  // A dead one that was not there before may have forked as it went: a tree in which each does, faster than /proc is read, shows no living process.
+  empty_readings_ = is_empty && !has_new ? empty_readings_ + 1 : 0;
+  if (has_new && signal == SIGKILL) {
+    strike_children(table.root());
+    wait_ = kFirstWait;
+  }
   // Short waits first, since most trees end at once.
   next_step_ = std::min(now + wait_, step_ends_);
   wait_ = std::min(2 * wait_, kLongestWait);

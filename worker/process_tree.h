@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <set>
 #include <vector>
 
 #include "base/term_seq.h"
@@ -49,8 +50,8 @@ struct Tree {
 };
 
 // Ends one tree: each process gets, as it is found, the signal of the step that its sequence has reached, and all of them that of the next step when its time has
-// come; KILL at last, until two readings in a row find none alive. (One is not enough: a process in the middle of an exec shows no environment, and one
-// forked during the reading may be missed.)
+// come; KILL at last, until two readings in a row find none alive and none that died since. (One is not enough: a process in the middle of an exec shows no
+// environment, and one forked during the reading may be missed.)
 class TreeKiller {
  public:
   TreeKiller(Tree tree, const base::TermSeq& sequence, base::TimePoint now);
@@ -70,11 +71,12 @@ class TreeKiller {
   struct Name {
     pid_t pid;
     std::uint64_t start_ticks;
-    bool operator==(const Name&) const = default;
+    auto operator<=>(const Name&) const = default;
   };
   std::vector<std::size_t> members(const ProcessTable& table) const;
   bool is_seed(const ProcessTable& table, std::size_t index) const;
   void send(const Process& process, int signal);
+  void strike_children(pid_t root);
 
   Tree tree_;
   base::TermSeq sequence_;  // ends with a KILL that has no end
@@ -86,7 +88,7 @@ class TreeKiller {
   int empty_readings_ = 0;
   int last_signal_ = 0;
   std::size_t found_ = 0;
-  std::vector<Name> known_;    // members found so far: they stay members when their parents die
+  std::set<Name> known_;       // members found so far: they stay members when their parents die
   std::vector<Name> foreign_;
   std::vector<pid_t> dead_children_;
 };

@@ -18,6 +18,12 @@ std::string_view name(Outcome outcome) {
   return "unknown";
 }
 
+std::optional<Outcome> parse_outcome(std::string_view text) {
+  for (std::uint8_t i = 0; i < kOutcomes; ++i)
+    if (name(static_cast<Outcome>(i)) == text) return static_cast<Outcome>(i);
+  return std::nullopt;
+}
+
 std::string_view name(Framing framing) {
   switch (framing) {
     case Framing::Line: return "line";

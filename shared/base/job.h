@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -56,6 +57,7 @@ inline constexpr std::uint8_t kOutcomes = 8;
 // It counts as a run of its job.
 constexpr bool is_failure(Outcome outcome) { return outcome == Outcome::Failed || outcome == Outcome::Timeout || outcome == Outcome::Oom; }
 std::string_view name(Outcome outcome);  // "ok", "failed", ...
+std::optional<Outcome> parse_outcome(std::string_view text);  // the same backwards
 
 // `words` as one line that a POSIX shell splits back into the same words.
 std::string shell_join(const std::vector<std::string>& words);

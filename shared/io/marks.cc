@@ -28,7 +28,8 @@ std::optional<EndMark> end_mark_of_sink(const std::string& directory) {
   if (!database) return std::nullopt;
   const auto status = meta(*database, "ended_status");
   if (!status) return std::nullopt;
-  return EndMark{static_cast<int>(*status), static_cast<std::uint64_t>(meta(*database, "ended_failed").value_or(0)), meta(*database, "ended_cut").value_or(0) != 0};
+  const auto number = [&](std::string_view key) { return static_cast<std::uint64_t>(meta(*database, key).value_or(0)); };
+  return EndMark{static_cast<int>(*status), number("ended_total"), number("ended_failed"), number("ended_cut") != 0};
 }
 
 std::optional<base::RunId> run_of_ventilator(const std::string& directory) {

@@ -11,6 +11,7 @@ namespace io {
 
 struct EndMark {
   int exit_status = 0;
+  std::uint64_t total = 0;
   std::uint64_t failed = 0;
   bool cut = false;
 };

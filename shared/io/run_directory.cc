@@ -75,9 +75,13 @@ struct CloseDirectory {
   void operator()(DIR* directory) const { ::closedir(directory); }
 };
 
-std::vector<std::string> names_in(const std::string& path) {
+// `flags`: of open(2), as O_NOFOLLOW.
+std::vector<std::string> names_in(const std::string& path, int flags = 0) {
   std::vector<std::string> names;
-  const std::unique_ptr<DIR, CloseDirectory> directory(::opendir(path.c_str()));
+  UniqueFd fd(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC | flags));
+  if (!fd) return names;
+  const std::unique_ptr<DIR, CloseDirectory> directory(::fdopendir(fd.get()));
+  if (directory != nullptr) (void)fd.release();
   while (directory != nullptr) {
     const dirent* entry = ::readdir(directory.get());
     if (entry == nullptr) break;
@@ -92,6 +96,11 @@ bool is_database_file(const std::string& name) {
     for (const char* suffix : kDatabaseSuffixes)
       if (name == std::string(database) + suffix) return true;
   return false;
+}
+
+// JOB.EPOCH.N.out or .err
+bool is_output_file(const std::string& name) {
+  return (name.ends_with(".out") || name.ends_with(".err")) && name.find_first_not_of("0123456789.") == name.size() - 3;
 }
 
 bool holds_run(const std::vector<std::string>& names) {
@@ -242,7 +251,9 @@ base::Status remove_run_directory(const std::string& path) {
   for (const char* database : kDatabases)
     for (const char* suffix : kDatabaseSuffixes) ::unlink((path + "/" + database + suffix).c_str());
   const std::string outputs = path + "/" + kOutputs;
-  for (const std::string& name : names_in(outputs)) ::unlink((outputs + "/" + name).c_str());  // leaves directories: none is ours
+  // A user may have put something there too, or a link to a directory of their own in its place.
+  for (const std::string& name : names_in(outputs, O_NOFOLLOW))
+    if (is_output_file(name)) ::unlink((outputs + "/" + name).c_str());
   ::rmdir(outputs.c_str());
   for (const char* name : kOtherFiles) ::unlink((path + "/" + name).c_str());
   if (::rmdir(path.c_str()) != 0 && errno != ENOENT) return failure(path, "cannot remove", errno);
@@ -254,6 +265,11 @@ std::string stranger_in(const std::string& path) {
     const bool is_other = std::find(std::begin(kOtherFiles), std::end(kOtherFiles), name) != std::end(kOtherFiles);
     if (!is_other && name != kOutputs && !is_database_file(name)) return name;
   }
+  const std::string outputs = path + "/" + kOutputs;
+  struct stat status {};
+  if (::lstat(outputs.c_str(), &status) == 0 && !S_ISDIR(status.st_mode)) return kOutputs;
+  for (const std::string& name : names_in(outputs, O_NOFOLLOW))
+    if (!is_output_file(name)) return std::string(kOutputs) + "/" + name;
   return {};
 }
 

@@ -103,7 +103,8 @@ class Ended(EndToEnd):
     def test_what_is_not_there(self):
         (self.path / "empty").mkdir()
         cases = [("log", "nowhere"), ("log", "empty"), ("status", "bytes"), ("log",), ("why", "r", "9"), ("output", "r", "9"), ("debug", "r", "9"),
-                 ("why", "r", "x"), ("why", "r", "0"), ("output",), ("output", "r", "1", "--attempt", "7"), ("retry", "r", "9"), ("retry", "nowhere"), ("rm", "nowhere"), ("sql", "r")]
+                 ("why", "r", "x"), ("why", "r", "0"), ("output",), ("output", "r", "1", "--attempt", "7"), ("retry", "r", "9"), ("retry", "nowhere"), ("rm", "nowhere"),
+                 ("sql", "r"), ("status", ""), ("log", ""), ("why", "", "1"), ("retry", ""), ("rm", "")]
         for words in cases:
             program = self.run_to_end(*words, status=USAGE)
             self.assertEqual((program.out, len(program.err.splitlines())), (b"", 1), words)
@@ -315,6 +316,9 @@ class Runs(EndToEnd):
         self.assertIn("thesis.tex", self.run_to_end("rm", "r", status=USAGE).err)
         self.assertTrue((self.path / "r/results.db").exists())
         (self.path / "r/thesis.tex").unlink()
+        (self.path / "link").symlink_to("r")
+        self.assertIn("is a link", self.run_to_end("rm", "link", status=USAGE).err)
+        self.assertTrue((self.path / "r/results.db").exists())
         if os.geteuid() == 0:
             os.chown(self.path / "r", 65534, 65534)
             self.assertIn("another user", self.run_to_end("rm", "r", status=USAGE).err)

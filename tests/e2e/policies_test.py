@@ -68,6 +68,8 @@ class Kinds(EndToEnd):
         self.assertIn("not run again", reasons[2])
         self.assertEqual(reasons[1], "")
         self.assertEqual(query(self.path / "r", "SELECT value FROM meta WHERE key = 'policy_retry_on'"), [("3-4,266",)])
+        self.assertIn("a failure of this kind is for good (--retry-on, --no-retry-on)", self.run_to_end("why", "r", "2").out.decode())
+        self.assertIn("it may run 3 times in all (--retries)", self.run_to_end("why", "r", "1").out.decode())
 
     def test_failures_can_be_excepted(self):
         journal = self.journal()
@@ -134,6 +136,7 @@ class AtMostOnce(EndToEnd):
         self.assert_lost(ring.run, {1, 2}, journal)
         for (reason,) in query(ring.run, "SELECT reason FROM results WHERE outcome = 'lost'"):
             self.assertIn("not run again", reason)
+        self.assertIn("it may have begun (--at-most-once)", self.run_to_end("why", ring.run, "1").out.decode())
 
     def test_a_head_that_dies_with_its_worker_loses_what_ran_and_nothing_else(self):
         journal = self.journal()

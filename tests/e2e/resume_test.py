@@ -116,8 +116,9 @@ class Interrupted(EndToEnd):
         ring.start_ventilator("echo", records=["a"])
         wait_until(lambda: query(ring.run, "SELECT 1 FROM meta WHERE key = 'run'"), "the run to begin")
         ring.stop()
-        program = self.run_to_end("resume", ring.run, status=USAGE)
-        self.assertIn("ventilator", program.err)
+        for words in ["resume", ring.run], ["run", "--run-dir", ring.run, "echo", ":::", "a"]:
+            program = self.run_to_end(*words, status=USAGE)
+            self.assertIn("not begun by pushmill run: start its ventilator and sink again", program.err)
 
 
 if __name__ == "__main__":

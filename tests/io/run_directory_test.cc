@@ -285,7 +285,8 @@ TEST_CASE("removing a run directory deletes what is pushmill's and nothing else"
   test::TemporaryDirectory directory;
   const auto path = directory / "run";
   fs::create_directories(path + "/outputs");
-  for (const char* name : {"jobs.db", "jobs.db-wal", "results.db", "results.db-shm", "ventilator.lock", "sink.lock", "status.json", "outputs/1.out"})
+  for (const char* name : {"jobs.db", "jobs.db-wal", "results.db", "results.db-shm", "ventilator.lock", "sink.lock", "status.json", "outputs/1.1.1.out",
+                           "outputs/12.3.45.err"})
     touch(path + "/" + name);
   const bool has_more = GENERATE(false, true);
   if (has_more) touch(path + "/thesis.tex");
@@ -336,6 +337,41 @@ TEST_CASE("what is not pushmill's in a run directory is named", "[run_directory]
   for (const char* name : {"jobs.db", "jobs.db-wal", "results.db", "status.json", "ventilator.lock", "sink.lock"}) touch(directory / name);
   fs::create_directory(directory / "outputs");
   CHECK(io::stranger_in(directory.path()).empty());
-  touch(directory / "thesis.tex");
-  CHECK(io::stranger_in(directory.path()) == "thesis.tex");
+  touch(directory / "outputs/1.2.3.out");
+  touch(directory / "outputs/1.2.3.err");
+  CHECK(io::stranger_in(directory.path()).empty());
+  SECTION("beside its files") {
+    touch(directory / "thesis.tex");
+    CHECK(io::stranger_in(directory.path()) == "thesis.tex");
+  }
+  SECTION("among the outputs") {
+    const std::string name = GENERATE("thesis.tex", "notes.out", "1.2.3.outer", "out");
+    touch(directory / ("outputs/" + name));
+    CHECK(io::stranger_in(directory.path()) == "outputs/" + name);
+  }
+}
+
+// The files of that directory were all deleted once.
+TEST_CASE("a link in the place of the outputs is not pushmill's, and not followed when a run is removed", "[run_directory]") {
+  test::TemporaryDirectory directory;
+  fs::create_directories(directory / "run");
+  fs::create_directories(directory / "elsewhere");
+  touch(directory / "run/results.db");
+  touch(directory / "elsewhere/thesis.tex");
+  touch(directory / "elsewhere/1.1.1.out");
+  fs::create_directory_symlink(directory / "elsewhere", directory / "run/outputs");
+  CHECK(io::stranger_in(directory / "run") == "outputs");
+  CHECK_FALSE(io::remove_run_directory(directory / "run"));
+  CHECK(fs::exists(directory / "elsewhere/thesis.tex"));
+  CHECK(fs::exists(directory / "elsewhere/1.1.1.out"));
+}
+
+TEST_CASE("what a user has put among the outputs stays when a run is removed", "[run_directory]") {
+  test::TemporaryDirectory directory;
+  fs::create_directories(directory / "run/outputs");
+  touch(directory / "run/outputs/1.1.1.out");
+  touch(directory / "run/outputs/thesis.tex");
+  CHECK_FALSE(io::remove_run_directory(directory / "run"));
+  CHECK(fs::exists(directory / "run/outputs/thesis.tex"));
+  CHECK_FALSE(fs::exists(directory / "run/outputs/1.1.1.out"));
 }

@@ -167,6 +167,12 @@ MUTATIONS = (
     Mutation("dispatch_not_recalled", "ventilator/core.cc", (
         ("  if (config_.policy.at_most_once && !is_grace_over_) return", "  if (config_.policy.at_most_once && !is_grace_over_ && !MUTANT) return"),
     ), "once", "18: started again"),
+    Mutation("void_attempt_obeyed", "sink/core.cc", (
+        ("  if (progress_.is_void(attempt)) return", "  if (progress_.is_void(attempt) && !MUTANT) return"),
+    ), "again", "1: a row of an attempt from before"),
+    Mutation("end_not_taken_back", "sink/core.cc", (
+        ("(message.total != total_ || !message.cut)) {", "(message.total != total_ || !message.cut) && !MUTANT) {"),
+    ), "again", "14: |9: "),
     Mutation("overdue_runs_on", "worker/core.cc", (
         ("  if (now >= permits_.soonest()) end_overdue();", "  if (now >= permits_.soonest() && !is_running(\"overdue_runs_on\")) end_overdue();"),
         ("  effects_->push_back(RunUntil{at});", "  if (!is_running(\"overdue_runs_on\") && !is_running(\"stopped_worker_runs_on\")) effects_->push_back(RunUntil{at});"),

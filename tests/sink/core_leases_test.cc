@@ -14,6 +14,7 @@ using sink::LogEmitted;
 using sink::LogEnded;
 using sink::LogResult;
 using sink::OpenFeedback;
+using sink::TakeBackEnd;
 using sink::UncountLoss;
 using support::retries;
 using support::SinkUnderTest;
@@ -346,7 +347,9 @@ TEST_CASE("a sink that restarts after its end only says END again, and leaves", 
   SinkUnderTest s({}, {.sink_epoch = 2, .policy = wire::Policy{}, .emitted = 1, .ended = LogEnded{1, 1, true}});
   s.sink_epoch = 2;
   s.core.recover_finished(1, true);
-  s.hears(s.open(1));
+  auto open = s.open(1);
+  open.cut = true;
+  s.hears(open);
   s.take<OpenFeedback>();
   s.turn();
   s.take<wire::Snapshot>();
@@ -357,6 +360,75 @@ TEST_CASE("a sink that restarts after its end only says END again, and leaves", 
   CHECK(end.cut);
   s.pass(11s);
   s.forget<wire::End>();
+  s.take<Exit>();
+}
+
+TEST_CASE("an end whose input was cut is taken back, on disk, when a ventilator goes on with the input", "[sink]") {
+  const auto now = GENERATE(std::optional<std::uint64_t>(), std::optional<std::uint64_t>(2));
+  SinkUnderTest s({}, {.sink_epoch = 2, .policy = wire::Policy{}, .emitted = 1, .ended = LogEnded{1, 0, true}});
+  s.sink_epoch = 2;
+  s.core.recover_finished(1, false);
+  s.turn();
+  s.hears(s.open(now));
+  s.turn();
+  s.take<TakeBackEnd>();
+  s.take<OpenFeedback>();
+  s.take<Commit>();
+  s.forget<wire::Snapshot>();
+  s.pass(20s);
+  s.forget_beats();
+  CHECK(s.none());  // no END, no exit
+  s.said_of(1, {2, 1, 1}, Outcome::Ok);
+  s.hears(s.open(2));
+  s.on(sink::OutputsEmitted{2});
+  s.turn();
+  s.take<LogEmitted>();
+  const auto ended = s.take<LogEnded>();
+  CHECK(ended.total == 2);
+  CHECK_FALSE(ended.cut);
+  s.clear();
+}
+
+TEST_CASE("an input that turns out to be whole where it was cut ends the run anew", "[sink]") {
+  SinkUnderTest s;
+  auto cut = s.open(0);
+  cut.cut = true;
+  s.hears(cut);
+  s.turn();
+  CHECK(s.take<LogEnded>().cut);
+  s.clear();
+  ++s.epoch;
+  s.hears(s.open(0));
+  s.turn();
+  s.take<TakeBackEnd>();
+  CHECK_FALSE(s.take<LogEnded>().cut);
+  s.take<Commit>();
+  s.forget<wire::Snapshot>();
+  CHECK_FALSE(s.take<wire::End>().cut);
+}
+
+TEST_CASE("the end of a whole input stays, whatever OPEN says", "[sink]") {
+  SinkUnderTest s;
+  s.given_ventilator(0);
+  s.hears(s.open(7));
+  auto cut = s.open(0);
+  cut.cut = true;
+  s.hears(cut);
+  s.turn();
+  s.forget_beats();
+  s.forget<wire::End>();
+  CHECK(s.none());
+}
+
+TEST_CASE("a sink whose run has ended waits while a ventilator makes up its mind", "[sink]") {
+  SinkUnderTest s({}, {.sink_epoch = 2, .policy = wire::Policy{}, .ended = LogEnded{0, 0, true}});
+  s.sink_epoch = 2;
+  for (int i = 0; i < 5; ++i) {
+    s.pass(8s);
+    s.on(sink::VentilatorComes{});
+  }
+  CHECK(s.none());
+  s.pass(11s);
   s.take<Exit>();
 }
 

@@ -177,6 +177,44 @@ TEST_CASE("rows behind the mark are appended again", "[joblog]") {
   CHECK(content(folder / "joblog") == kHeader + line(9) + line(5) + line(4) + line(1));
 }
 
+// Once the joblog was begun anew, without its history, when the job of its last line was retried.
+TEST_CASE("lines of retried jobs stay, the last one too", "[joblog]") {
+  TemporaryFolder folder;
+  std::string lines;
+  const auto finish = [&](base::JobId job) {
+    auto log = open_log(folder.path());
+    Joblog joblog = open_joblog(folder / "joblog", *log);
+    CHECK(content(folder / "joblog") == kHeader + lines);
+    add(joblog, *log, job);
+    commit(*log);
+    CHECK(content(folder / "joblog") == kHeader + (lines += line(job)));
+  };
+  finish(1);
+  finish(2);
+  REQUIRE(ResultLog::retry(folder.path(), {sink::RetryChoice::Which::Named, {1}}, 2));
+  finish(1);
+  REQUIRE(ResultLog::retry(folder.path(), {sink::RetryChoice::Which::Named, {1, 2}}, 3));
+  finish(2);
+  finish(1);
+}
+
+TEST_CASE("the last line is missed though its job was retried: the joblog is written anew", "[joblog]") {
+  TemporaryFolder folder;
+  {
+    auto log = open_log(folder.path());
+    Joblog joblog = open_joblog(folder / "joblog", *log);
+    for (base::JobId job : {1, 2}) add(joblog, *log, job);
+    commit(*log);
+  }
+  REQUIRE(ResultLog::retry(folder.path(), {sink::RetryChoice::Which::Named, {2}}, 2));
+  const std::string exchanged = kHeader + std::string(line(1).size(), 'x') + line(3);
+  REQUIRE(exchanged.size() == kHeader.size() + line(1).size() + line(2).size());
+  std::ofstream(folder / "joblog") << exchanged;
+  auto log = open_log(folder.path());
+  open_joblog(folder / "joblog", *log);
+  CHECK(content(folder / "joblog") == kHeader + line(1));
+}
+
 TEST_CASE("a lost, damaged, shorter or exchanged joblog is written anew from results.db", "[joblog]") {
   TemporaryFolder folder;
   auto log = open_log(folder.path());

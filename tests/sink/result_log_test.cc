@@ -178,6 +178,27 @@ TEST_CASE("marks come back as they were committed last", "[result_log]") {
   CHECK(log->recovered().ended == sink::Ended{101, 1000, 200, true});
 }
 
+TEST_CASE("an end that is taken back is gone, and may come again in the same batch", "[result_log]") {
+  TemporaryFolder folder;
+  {
+    auto log = open_log(folder.path());
+    log->ended({104, 2, 0, true});
+    commit(*log);
+    log->take_back_end();
+    CHECK(log->has_batch());
+    commit(*log);
+  }
+  {
+    auto log = open_log(folder.path());
+    CHECK_FALSE(log->recovered().ended);
+    log->ended({104, 2, 0, true});
+    log->take_back_end();
+    log->ended({0, 2, 0, false});
+    commit(*log);
+  }
+  CHECK(open_log(folder.path())->recovered().ended == sink::Ended{0, 2, 0, false});
+}
+
 TEST_CASE("numbers that a mark covers are not given again", "[result_log]") {
   TemporaryFolder folder;
   {

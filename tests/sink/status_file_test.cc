@@ -84,6 +84,24 @@ TEST_CASE("status.json says who has what, and what each has done", "[status]") {
   CHECK((status["workers"][1]["done"] == 4 && status["workers"][1]["has_left"] == true));
 }
 
+TEST_CASE("a worker that said goodbye, or nothing for ten leases, has left", "[status]") {
+  Rig rig;
+  const auto has_left = [&rig] {
+    rig.pass(1s);
+    const auto status = rig.read();
+    return status["workers"][0]["has_left"].get<bool>();
+  };
+  rig.core.on(wire::Open{{1, 0, 1}, "feedback", true, {}, false, {}}, rig.now, rig.effects);
+  rig.hold(1, {});
+  CHECK_FALSE(has_left());
+  for (int second = 0; second < 102; ++second) rig.pass(1s);
+  CHECK(has_left());
+  rig.hold(1, {});
+  CHECK_FALSE(has_left());
+  rig.core.on(wire::Bye{worker(1), 0}, rig.now, rig.effects);
+  CHECK(has_left());
+}
+
 TEST_CASE("of very many jobs out the oldest are listed, and the others counted", "[status]") {
   Rig rig;
   rig.hold(1, {{5000, 1, 1}});

@@ -12,24 +12,6 @@ using base::JobId;
 using base::Outcome;
 using base::WorkerId;
 
-const std::vector<Faults>& fault_classes() {
-  static const std::vector<Faults> classes = {
-      {.name = "calm", .is_calm = true},
-      {.name = "head", .ventilator = 10, .sink = 10, .feedback = 10, .ventilator_uplink = 10, .lane = 20, .jobs_fail = false, .runs_once = true},
-      {.name = "head-long", .ventilator = 6, .sink = 6, .feedback = 10, .ventilator_uplink = 10, .lane = 10, .jobs_fail = false, .runs_once = true, .downtime = 1500},
-      {.name = "links", .feedback = 30, .ventilator_uplink = 30, .lane = 50, .worker_uplink = 20},
-      {.name = "partitions", .lane = 5, .worker_uplink = 12, .outage = 300},
-      {.name = "pauses", .lane = 5, .pause = 8, .suspend = 2, .overload = 4},
-      {.name = "all", .ventilator = 8, .sink = 8, .worker = 6, .feedback = 10, .ventilator_uplink = 10, .lane = 20, .worker_uplink = 10, .pause = 2, .delay = 15},
-      {.name = "restarts", .ventilator = 12, .sink = 12, .at_end = 300, .downtime = 3, .delay = 15},
-      {.name = "strangers", .sink = 4, .feedback = 5, .ventilator_uplink = 5, .dead = 15},
-      {.name = "storm", .ventilator = 30, .sink = 30, .worker = 20, .feedback = 50, .ventilator_uplink = 50, .lane = 80, .worker_uplink = 50},
-      {.name = "once", .ventilator = 8, .sink = 8, .worker = 6, .feedback = 10, .ventilator_uplink = 10, .lane = 20, .worker_uplink = 10, .pause = 4, .at_most_once = true},
-      {.name = "apart", .ventilator = 2, .sink = 2, .worker = 2, .feedback = 5, .lane = 20, .worker_uplink = 15, .pause = 15, .outage = 300, .no_overlap = true},
-  };
-  return classes;
-}
-
 namespace {
 constexpr std::uint64_t kOutputWindow = 12;  // bytes; jobs write up to three times as many
 constexpr std::int32_t kRetried = 3, kNotRetried = 4;  // exit codes of failing jobs
@@ -47,6 +29,7 @@ Cluster::Cluster(const Faults& faults, std::uint64_t seed) : faults_(faults), ra
   if (chance(300)) retry_delay_ = kTick * static_cast<std::int64_t>(between(5, 40));
   fail_chance_ = faults.jobs_fail && chance(500) ? 300 : 0;
   faults_end_ = between(100, 700);
+  retries_left_ = faults.retry > 0 ? between(1, 2) : 0;
   ventilator_at_ = between(0, 60);
   sink_at_ = between(0, 60);
   for (std::uint64_t n = between(1, 3); n > 0; --n) workers_at_.push_back(between(0, 60));
@@ -229,14 +212,14 @@ bool Cluster::carry_out(ventilator::Effect& effect) {
     }
     feed(recalled);
   } else if (std::holds_alternative<ventilator::CommitEnded>(effect)) {
-    if (!ventilator_disk_.input_ended || sink_disk_.results.size() != total_) throw Violation(where("15: run complete before its end"));
+    if (!ventilator_disk_.input_ended || sink_disk_.results.size() != ventilator_disk_.accepted) throw Violation(where("15: run complete before its end"));
     ventilator_disk_.ended = true;
     if (faults_.at_end != 0 && chance(faults_.at_end)) throw Crash{"ventilator"};
   } else if (std::holds_alternative<ventilator::RenewUplink>(effect)) {
     cut(node.up.stream);
     node.up = Uplink{};
   } else if (std::holds_alternative<ventilator::LookForEnd>(effect)) {
-    if (!sink_ && sink_disk_.ended) feed(ventilator::SinkHasEnded{sink_disk_.ended->failed, sink_disk_.ended->cut});
+    if (!sink_ && is_end_of_now()) feed(ventilator::SinkHasEnded{sink_disk_.ended->failed, sink_disk_.ended->cut});
   } else if (std::holds_alternative<ventilator::Exit>(effect)) {
     ventilator_left_ = true;
     close_endpoint(node.endpoint);
@@ -352,7 +335,7 @@ bool Cluster::carry_out(WorkerNode& worker, worker::Effect& effect) {
   } else if (auto* until = std::get_if<worker::RunUntil>(&effect)) {
     worker.run_until = until->at;
   } else if (auto* exit = std::get_if<worker::Exit>(&effect)) {
-    if (exit->why == worker::Exit::Why::RunComplete && !ventilator_disk_.ended) throw Violation(where("15: a worker was told of an end that is not durable"));
+    if (exit->why == worker::Exit::Why::RunComplete && !ventilator_disk_.ended && !has_been_over_) throw Violation(where("15: a worker was told of an end that is not durable"));
     const WorkerId id = worker.id;
     close_endpoint(worker.endpoint);
     workers_.erase(id);
@@ -366,8 +349,10 @@ bool Cluster::carry_out(WorkerNode& worker, worker::Effect& effect) {
 void Cluster::start_roles() {
   if (!ventilator_ && !ventilator_left_ && tick_ >= ventilator_at_) {
     VentilatorDisk& disk = ventilator_disk_;
-    if (!sink_ && (disk.ended || sink_disk_.ended)) {
-      ventilator_left_ = disk.ended = true;
+    if (!sink_ && is_end_of_now()) disk.ended = true;
+    if (disk.cut && chance(500)) offer_input_again();
+    if (!sink_ && disk.ended) {
+      ventilator_left_ = true;
     } else {
       ++disk.epoch;
       ventilator::CoreConfig config;
@@ -376,12 +361,12 @@ void Cluster::start_roles() {
       config.retry_delay = retry_delay_;
       config.seed = random_.next();
       ventilator_ = std::make_unique<VentilatorNode>(VentilatorNode{
-          ventilator::Core(config, {disk.epoch, disk.horizon, disk.accepted, disk.input_ended, false, disk.ended}), config.feedback_endpoint, {}, {}, 0, 0});
+          ventilator::Core(config, {disk.epoch, disk.horizon, disk.accepted, disk.input_ended, disk.cut, disk.ended}), config.feedback_endpoint, {}, {}, 0, 0});
     }
   }
   if (!sink_ && !sink_left_ && tick_ >= sink_at_) {
     SinkDisk& disk = sink_disk_;
-    if (disk.ended && !ventilator_) {
+    if (disk.ended && !disk.ended->cut && !ventilator_) {
       sink_left_ = true;
     } else {
       sink_ = std::make_unique<SinkNode>(SinkNode{disk.start(), {}, nullptr, 0, 0, 0, {}, {}});
@@ -409,12 +394,7 @@ void Cluster::tick_ventilator() {
   VentilatorNode& node = *ventilator_;
   tick_uplink(node.up);
   if (tick_ < node.paused_until) return;
-  if (ventilator_disk_.accepted < total_) {
-    if (chance(300)) feed(ventilator::InputAccepted{++ventilator_disk_.accepted});
-  } else if (!ventilator_disk_.input_ended) {
-    ventilator_disk_.input_ended = true;
-    feed(ventilator::InputEnded{false});
-  }
+  read_input();
   std::vector<ventilator::LaneBroken> broken;
   for (auto& [id, lane] : node.lanes) {
     if (lane.second && !lane.second->is_open && chance(300)) broken.push_back({id, lane.first});
@@ -426,7 +406,7 @@ void Cluster::tick_ventilator() {
 void Cluster::tick_sink() {
   if (tick_ < sink_->paused_until) return;
   if (sink_->feedback && !sink_->feedback->is_open && chance(300)) feed(sink::FeedbackBroken{});
-  if (chance(500)) feed(sink::OutputsEmitted{sink_disk_.results.size()});
+  if (chance(500)) feed(sink::OutputsEmitted{sink_disk_.results.size() + sink_disk_.moved});
   const bool drained = std::none_of(streams_.begin(), streams_.end(), [&](const StreamPtr& s) { return s->to == "sink" && !s->frames.empty() && s->frames.front().first <= tick_; });
   feed(sink::Turn{drained});
 }
@@ -473,90 +453,10 @@ void Cluster::produce(WorkerNode& worker, const Attempt& attempt, bool to_end) {
   }
 }
 
-void Cluster::crash_ventilator() {
-  if (!ventilator_) return;
-  ++counters_.crashes;
-  close_endpoint(ventilator_->endpoint);
-  cut(ventilator_->up.stream);
-  for (auto& [id, lane] : ventilator_->lanes) cut(lane.second);
-  ventilator_.reset();
-  ventilator_at_ = tick_ + between(1, chance(500) ? std::min<std::uint64_t>(15, faults_.downtime) : faults_.downtime);
-}
-
-void Cluster::crash_sink() {
-  if (!sink_) return;
-  ++counters_.crashes;
-  if (chance(500)) commit();  // killed right behind the commit
-  close_endpoint("sink");
-  cut(sink_->feedback);
-  sink_.reset();
-  owed_.clear();
-  for (auto& [id, worker] : workers_) {
-    worker->up.retry_at = tick_ + between(1, 2 * kHeartbeat);
-    worker->disturbed_at = std::max(worker->disturbed_at, worker->up.retry_at);
-  }
-  sink_at_ = tick_ + between(1, chance(500) ? std::min<std::uint64_t>(15, faults_.downtime) : faults_.downtime);
-}
-
-void Cluster::crash_worker() {
-  if (workers_.empty()) return;
-  ++counters_.crashes;
-  auto it = std::next(workers_.begin(), static_cast<std::ptrdiff_t>(random_.below(workers_.size())));
-  close_endpoint(it->second->endpoint);
-  cut(it->second->up.stream);
-  workers_.erase(it);
-  workers_at_.push_back(tick_ + between(1, 150));
-}
-
-void Cluster::inject_faults() {
-  if (chance(faults_.ventilator)) crash_ventilator();
-  if (chance(faults_.sink)) crash_sink();
-  if (chance(faults_.worker)) crash_worker();
-  if (sink_ && chance(faults_.feedback)) cut(sink_->feedback);
-  if (ventilator_ && chance(faults_.ventilator_uplink)) break_uplink(ventilator_->up);
-  if (ventilator_ && !ventilator_->lanes.empty() && chance(faults_.lane)) {
-    cut(std::next(ventilator_->lanes.begin(), static_cast<std::ptrdiff_t>(random_.below(ventilator_->lanes.size())))->second.second);
-  }
-  if (!workers_.empty() && chance(faults_.worker_uplink)) {
-    WorkerNode& worker = *std::next(workers_.begin(), static_cast<std::ptrdiff_t>(random_.below(workers_.size())))->second;
-    break_uplink(worker.up);
-    worker.disturbed_at = std::max(worker.disturbed_at, worker.up.retry_at);
-  }
-  if (faults_.dead != 0 && chance(faults_.dead)) {
-    const std::uint64_t which = random_.below(3);
-    if (which == 0 && sink_ && sink_->feedback) sink_->feedback->is_dead = true;
-    if (which == 1 && ventilator_) ventilator_->up.is_dead = true;
-    if (which == 2 && !workers_.empty()) {
-      WorkerNode& worker = *std::next(workers_.begin(), static_cast<std::ptrdiff_t>(random_.below(workers_.size())))->second;
-      worker.up.is_dead = true;
-    }
-  }
-  if (faults_.suspend != 0 && chance(faults_.suspend)) {
-    suspended_until_ = tick_ + between(10, 2 * kLease);
-    if (ventilator_) ventilator_->paused_until = std::max(ventilator_->paused_until, suspended_until_);
-    if (sink_) sink_->paused_until = std::max(sink_->paused_until, suspended_until_);
-    for (auto& [id, worker] : workers_) {
-      const std::uint64_t until = std::max(worker->paused_until, suspended_until_);
-      if (tick_ < worker->paused_until) worker->disturbed_at = until;  // silent for longer than the others
-      worker->paused_until = until;
-    }
-  }
-  if (faults_.overload != 0 && sink_ && chance(faults_.overload)) sink_->slow_until = tick_ + between(10, 2 * kLease);
-  if (tick_ >= suspended_until_ && chance(faults_.pause)) {
-    const std::uint64_t until = tick_ + between(10, (faults_.no_overlap ? 4 : 2) * kLease), who = faults_.no_overlap ? 2 : random_.below(3);
-    if (who == 0 && ventilator_) ventilator_->paused_until = until;
-    if (who == 1 && sink_) sink_->paused_until = until;
-    if (who == 2 && !workers_.empty()) {
-      WorkerNode& worker = *std::next(workers_.begin(), static_cast<std::ptrdiff_t>(random_.below(workers_.size())))->second;
-      worker.paused_until = until;
-      worker.disturbed_at = std::max(worker.disturbed_at, until);
-    }
-  }
-}
-
 void Cluster::step() {
   ++tick_;
   if (tick_ < faults_end_) inject_faults();
+  act_as_user();
   start_roles();
   deliver();
   std::vector<std::function<void()>> turns;
@@ -579,10 +479,11 @@ void Cluster::step() {
 }
 
 void Cluster::run() {
-  const std::uint64_t bound = faults_end_ + 150 + 2900 + 700 * total_ + kHoldTicks + (faults_.downtime > 250 ? faults_.downtime : 0);
+  const std::uint64_t bound = faults_end_ + 150 + 2900 + 700 * total_ + kHoldTicks + (faults_.downtime > 250 ? faults_.downtime : 0) +
+                              (faults_.retry > 0 ? 4 * (3000 + 700 * total_) : 0);
   while (tick_ < bound) {
     step();
-    if (ventilator_left_ && sink_left_ && workers_.empty() && workers_at_.empty()) break;
+    if (is_over() && !has_user_more_to_do() && workers_.empty() && workers_at_.empty()) break;
     if (workers_.empty() && workers_at_.empty() && !(ventilator_left_ && sink_left_) && !sink_disk_.ended) workers_at_.push_back(tick_ + 5);  // one always lives
   }
   counters_.ticks = tick_;

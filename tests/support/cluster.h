@@ -33,6 +33,8 @@ struct Faults {
   unsigned at_end = 0;          // kill -9 of a role that has just committed the end
   unsigned suspend = 0;         // the same of all roles at once
   unsigned overload = 0;        // the sink reads slowly for up to two leases
+  unsigned retry = 0;           // the user stops both heads and has finished jobs run again
+  unsigned cut = 0;             // the input is cut, and offered again to a later ventilator
   bool jobs_fail = true;
   bool runs_once = false;       // nothing here may cause a second run of a job
   std::uint64_t downtime = 250;  // ticks at most until a killed role is started again
@@ -57,7 +59,7 @@ class Cluster {
   Cluster(const Faults& faults, std::uint64_t seed);
   void run();  // throws Violation
 
-  struct Counters { std::uint64_t schedules = 0, ticks = 0, crashes = 0, returned = 0, unreached = 0, lost = 0, superseded = 0, sessions = 0, taken_back = 0, results = 0, outputs = 0; };
+  struct Counters { std::uint64_t schedules = 0, ticks = 0, crashes = 0, returned = 0, unreached = 0, lost = 0, superseded = 0, sessions = 0, taken_back = 0, results = 0, outputs = 0, retried = 0, offered_again = 0; };
   const Counters& counters() const { return counters_; }
 
  private:
@@ -74,7 +76,7 @@ class Cluster {
   struct VentilatorDisk {
     std::uint64_t epoch = 0;
     base::JobId horizon = 0, accepted = 0;
-    bool input_ended = false, ended = false;
+    bool input_ended = false, cut = false, ended = false;
     std::map<base::JobId, ventilator::Dispatch> dispatched;
     bool has_dispatched(const base::Attempt& attempt) const {
       const auto newest = dispatched.find(attempt.job);
@@ -141,7 +143,14 @@ class Cluster {
   void produce(WorkerNode& worker, const base::Attempt& attempt, bool to_end);
   void write_output(const sink::WriteOutput& effect);
   void check_output(const wire::Result& result, wire::OutputStream stream) const;
-  bool is_logged(const base::Attempt& attempt) const { return sink_disk_.results.contains(attempt.job) || sink_disk_.attempts.contains(attempt); }
+  // On disk, or void: then nobody is to know how it ended.
+  bool is_logged(const base::Attempt& attempt) const {
+    return sink_disk_.results.contains(attempt.job) || sink_disk_.attempts.contains(attempt) || is_void(attempt);
+  }
+  bool is_void(const base::Attempt& attempt) const {
+    const auto least = least_epoch_.find(attempt.job);
+    return least != least_epoch_.end() && attempt.epoch < least->second;
+  }
   bool observe_arrival(const wire::ToSink& message);  // true: stale
   Arrival observe_arrival(const wire::ToVentilator& message);
   ToWorkerArrival observe_arrival(WorkerNode& worker, const wire::ToWorker& message);
@@ -158,6 +167,15 @@ class Cluster {
   void check_workers();
   void check_confirms();
   void check_end();
+
+  bool is_over() const;
+  bool has_user_more_to_do() const;
+  bool is_end_of_now() const;
+  void read_input();
+  void offer_input_again();
+  void act_as_user();
+  void start_again();
+  void retry();
 
   void crash_ventilator();
   void crash_sink();
@@ -196,6 +214,7 @@ class Cluster {
   std::uint64_t suspended_until_ = 0;
   std::vector<std::uint64_t> workers_at_;
   bool ventilator_left_ = false, sink_left_ = false;
+  std::uint64_t retries_left_ = 0;
 
   // The observer's notes.
   std::set<base::Attempt> issued_, assigned_;
@@ -206,6 +225,8 @@ class Cluster {
   std::set<base::Attempt> were_lost_;
   std::map<base::JobId, unsigned> counted_;
   std::set<base::Attempt> reached_;  // a worker got it
+  std::map<base::JobId, std::uint64_t> least_epoch_;  // of the jobs that were retried
+  bool has_been_over_ = false;  // and goes on: workers may hear of that end still
   std::set<base::Attempt> ended_ok_;
   std::map<std::pair<base::WorkerId, base::Attempt>, std::uint64_t> owed_;  // confirms, since when
   Counters counters_;

@@ -18,6 +18,7 @@ void Cluster::commit() {
       const Attempt attempt = row->result.attempt;
       if (!issued_.contains(attempt) && !ventilator_disk_.has_dispatched(attempt)) throw Violation(where("5: a row of an attempt that was never issued " + attempt.text()));
       if (row->result.outcome == Outcome::Ok && !ended_ok_.contains(attempt)) throw Violation(where("5: a row says ok of an attempt that did not end so " + attempt.text()));
+      if (is_void(attempt)) throw Violation(where("1: a row of an attempt from before its job was retried " + attempt.text()));
       if (!sink_disk_.results.emplace(attempt.job, row->result).second) throw Violation(where("1: two terminal rows, job " + std::to_string(attempt.job)));
       if (sink_disk_.attempts.contains(attempt)) throw Violation(where("11: a terminal row for an attempt that has ended " + attempt.text()));
       check_output(row->result, wire::OutputStream::Out);
@@ -111,8 +112,9 @@ void Cluster::observe(const wire::ToVentilator& message) {
         }
       }
     }
-  } else if (std::holds_alternative<wire::End>(message)) {
-    if (sink_disk_.results.size() != total_ || !ventilator_disk_.input_ended || !sink_disk_.ended) throw Violation(where("15: END before the end"));
+  } else if (const auto* end = std::get_if<wire::End>(&message)) {
+    const bool is_whole = ventilator_disk_.accepted == total_ && ventilator_disk_.input_ended && end->total == total_;
+    if (sink_disk_.results.size() != end->total || (!end->cut && !is_whole) || !sink_disk_.ended || sink_disk_.ended->cut != end->cut) throw Violation(where("15: END before the end"));
   }
 }
 

@@ -227,6 +227,29 @@ TEST_CASE("a cut input may go on and end well", "[spool]") {
   CHECK(spool.summary().cut_reason.empty());
 }
 
+TEST_CASE("what follows a cut takes back that the input and the run have ended", "[spool]") {
+  const bool has_more = GENERATE(true, false);
+  const Directory directory;
+  {
+    Spool spool = opened(directory);
+    REQUIRE(spool.append(commands(1, 3)));
+    REQUIRE(spool.commit_end_of_input(true, "cannot read"));
+    REQUIRE(spool.commit_ended(104));
+  }
+  {
+    Spool spool = opened(directory);
+    CHECK(spool.summary().ended == 104);
+    if (has_more) REQUIRE(spool.append(commands(4, 1)));
+    else REQUIRE(spool.commit_end_of_input(false, ""));
+    CHECK_FALSE(spool.summary().ended);
+    CHECK_FALSE(spool.summary().cut);
+  }
+  const Spool spool = opened(directory);
+  CHECK_FALSE(spool.summary().ended);
+  CHECK_FALSE(spool.summary().cut);
+  CHECK(spool.summary().end_of_input == !has_more);
+}
+
 TEST_CASE("peek shows a run, live or not, and changes nothing", "[spool]") {
   const Directory directory;
   check_error(Spool::peek(directory.path()), Error::Kind::NotFound, "jobs.db");

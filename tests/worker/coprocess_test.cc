@@ -17,9 +17,9 @@ namespace {
 
 class Coprocesses {
  public:
-  explicit Coprocesses(std::uint32_t slots = 1) {
+  explicit Coprocesses(std::uint32_t slots = 1, worker::KeeperRunner::Config keeper = test_config()) {
     std::signal(SIGPIPE, SIG_IGN);
-    auto made = worker::CoprocessRunner::create({.keeper = test_config(), .leave = 2s}, slots);
+    auto made = worker::CoprocessRunner::create({.keeper = std::move(keeper), .leave = 2s}, slots);
     REQUIRE(made);
     runner = std::move(*made);
   }
@@ -240,6 +240,28 @@ TEST_CASE("a child that dies fails its own job and is replaced", "[coprocess]") 
   check(3, 0, SIGKILL, "the coprocess was ended by signal 9 before it answered");
   check(5, 1, 0, "the coprocess ended with status 0 before it answered");
   check(7, 4, 0, "the coprocess ended with status 4 before it answered");
+}
+
+TEST_CASE("a record whose child the kernel killed for memory says so, and is not a failure like others", "[coprocess]") {
+  TemporaryDirectory directory;
+  auto config = test_config();
+  config.oom_counter = directory.script("events", "oom_kill 0\n", 0600);
+  Coprocesses c(1, config);
+  const auto result = c.run("read -r line; printf 'oom_kill 1\\n' >" + config.oom_counter + "; kill -9 $$", "x");
+  CHECK(result.outcome == Outcome::Oom);
+  CHECK(result.signal == SIGKILL);
+  CHECK(result.reason == "out of memory: the kernel ended it, or a process of it");
+  CHECK(c.run("read -r line; kill -9 $$", "x").outcome == Outcome::Failed);
+}
+
+// It counted as a failure of the job when the worker had not asked for its end: of several records the time of the first is that of all.
+TEST_CASE("a record whose child the keeper ended when the time was up is cancelled", "[coprocess]") {
+  Coprocesses c;
+  c.runner->run_until(std::chrono::time_point_cast<base::Duration>(std::chrono::steady_clock::now()) + 500ms);
+  c.start("read -r line; sleep 100", "x");
+  const auto result = c.collect(1)[0];
+  CHECK(result.outcome == Outcome::Cancelled);
+  CHECK(result.reason == "its time was up");
 }
 
 TEST_CASE("a child that leaves between two records costs no job", "[coprocess]") {

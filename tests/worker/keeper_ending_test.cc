@@ -74,6 +74,20 @@ TEST_CASE("kill ends a command and all its children, and the result is cancelled
   CHECK(result.exit_code == -1);
 }
 
+TEST_CASE("a command that stopped its keeper is ended all the same") {
+  Harness harness;
+  const std::string seconds = unique_seconds();
+  const base::Attempt attempt = harness.start(line("kill -STOP $PPID; exec sleep " + seconds));
+  const auto is_stopped = [&] {
+    const auto keeper = worker::read_process(harness.runner.keeper_pid());
+    return keeper && keeper->is_stopped;
+  };
+  REQUIRE(wait_until(is_stopped));
+  harness.runner.kill(attempt);
+  CHECK(harness.result_of(attempt).outcome == Outcome::Cancelled);
+  CHECK(processes_with(seconds).empty());
+}
+
 TEST_CASE("killing one command leaves another alone") {
   Harness harness;
   TemporaryDirectory directory;

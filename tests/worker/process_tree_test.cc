@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <catch2/catch.hpp>
+#include <cerrno>
 #include <csignal>
 #include <fstream>
 
@@ -193,6 +194,55 @@ TEST_CASE("processes that fork without end are ended") {
   CHECK(end(killer, true));
   CHECK(living(worker::ProcessTable(getpid())) == 0);
   reap_all();
+}
+
+TEST_CASE("a dead process that was not there before may have left a living one: the tree is not gone") {
+  const Started first("echo >&3", text_of(mark(9)), mark(9));
+  worker::TreeKiller killer({0, mark(9)}, {SIGKILL, 0}, now());
+  const auto step = [&] { return killer.step(worker::ProcessTable(getpid()), now(), false); };
+  CHECK_FALSE(step());
+  CHECK_FALSE(step());
+  const Started second("echo >&3", text_of(mark(9)), mark(9));
+  siginfo_t ended;
+  REQUIRE(waitid(P_PID, static_cast<id_t>(second.leader), &ended, WEXITED | WNOWAIT) == 0);
+  CHECK_FALSE(step());
+  CHECK_FALSE(step());
+  CHECK(step());
+  reap_all();
+}
+
+TEST_CASE("many that fork and leave at once, in sessions of their own, are ended") {
+  prctl(PR_SET_CHILD_SUBREAPER, 1);
+  const pid_t leader = fork();
+  if (leader == 0) {
+    const rlimit locks{mark(10), RLIM_INFINITY};
+    setrlimit(RLIMIT_LOCKS, &locks);
+    signal(SIGTERM, SIG_IGN);
+    const auto until = now() + 30s;
+    for (int chain = 0; chain < 20; ++chain) {
+      if (fork() != 0) continue;
+      while (now() < until) {
+        setsid();
+        poll(nullptr, 0, 2);
+        if (fork() != 0) _exit(0);
+      }
+      _exit(0);
+    }
+    _exit(0);
+  }
+  waitpid(leader, nullptr, 0);
+  worker::TreeKiller killer({0, mark(10)}, term(10), now());
+  bool is_gone = false;
+  for (const auto deadline = now() + 60s; !is_gone && now() < deadline;) {
+    is_gone = killer.step(worker::ProcessTable(getpid()), now(), false);
+    for (const pid_t dead : killer.dead_children()) waitpid(dead, nullptr, 0);
+    poll(nullptr, 0, 1);
+  }
+  CHECK(is_gone);
+  CHECK(killer.last_signal() == SIGKILL);
+  errno = 0;
+  CHECK(waitpid(-1, nullptr, WNOHANG) == -1);  // no child, not even a dead one: none has lived on
+  CHECK(errno == ECHILD);
 }
 
 TEST_CASE("dead children of the root are named for reaping, and no others") {
