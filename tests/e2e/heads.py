@@ -49,7 +49,7 @@ class KillHead(EndToEnd):
         ring.start(journal.job(f"[ {{}} -gt 1 ] || {{ {wait}; }}"), records=range(12), workers=1)  # jobs 1 and 2 wait
         wait_until(lambda: journal.running() == {1, 2}, "two jobs that wait")
         if silence:
-            ring.workers[0].send(signal.SIGSTOP)
+            ring.workers[0].pause()
         self.restart(ring, victims)
         ring.start_worker()
         if silence:

@@ -37,7 +37,7 @@ class Pause(EndToEnd):
         ring = self.ring(f"if [ {{}} -le 2 ]; then {first}; elif [ {{}} -le 4 ]; then {second}; fi")
         wait_until(lambda: len(self.log.running()) == 4, "four jobs that wait")
         for name in names:
-            getattr(ring, name).send(signal.SIGSTOP)
+            getattr(ring, name).pause()
         let_first_go()
         wait_until(lambda: {1, 2} <= set(self.log.attempts("end")), "the end of the first jobs")
         self.outlast_leases()
@@ -73,7 +73,7 @@ class Pause(EndToEnd):
     def lose_worker(self):
         """As pause_worker(), up to the moment at which both attempts of job 1 have been started and the first has ended, its worker still stopped."""
         ring, let_first_go, let_second_go, let_last_go = self.pause_worker()
-        ring.workers[0].send(signal.SIGSTOP)
+        ring.workers[0].pause()
         let_first_go()
         wait_until(lambda: 1 in self.log.attempts("end"), "the end of the first attempt")
         wait_until(lambda: len(query(ring.run, "SELECT 1 FROM attempts WHERE outcome = 'lost'")) == 2, "the first and the last job to be given up")
@@ -119,7 +119,7 @@ class Pause(EndToEnd):
 
     def test_what_a_paused_worker_still_runs_counts_when_it_is_back_before_anybody_else_took_it(self):
         ring, let_first_go, let_second_go, let_last_go = self.pause_worker()
-        ring.workers[0].send(signal.SIGSTOP)
+        ring.workers[0].pause()
         wait_until(lambda: query(ring.run, "SELECT 1 FROM attempts WHERE job = 1 AND outcome = 'lost' AND counted"), "the loss")
         ring.workers[0].send(signal.SIGCONT)
         wait_until(lambda: not query(ring.run, "SELECT 1 FROM attempts WHERE job = 1 AND outcome = 'lost' AND counted"), "the loss to be taken back")

@@ -209,7 +209,7 @@ class NoOverlap(EndToEnd):
         journal = self.journal()
         ring, go = self.start_ring(journal)
         wait_until(lambda: journal.running() == {1}, "the job")
-        ring.workers[0].send(signal.SIGSTOP)
+        ring.workers[0].pause()
         ring.start_worker("-j1")
         wait_until(lambda: journal.starts()[1] == 2, "its second attempt")
         self.assertFalse(self.overlaps.exists(), "two attempts ran at a time")
@@ -223,7 +223,7 @@ class NoOverlap(EndToEnd):
         journal = self.journal()
         ring, go = self.start_ring(journal)
         wait_until(lambda: journal.running() == {1}, "the job")
-        ring.sink.send(signal.SIGSTOP)
+        ring.sink.pause()
         # Nobody has told it to: its lock is free as soon as it is gone.
         probe = ["flock", "-n", str(self.path / "lock"), "true"]
         wait_until(lambda: subprocess.run(probe, check=False).returncode == 0, "the end of the job")

@@ -203,7 +203,7 @@ class LargeOutputs(PythonTest):
         """In the middle: without the ventilator the worker hears no FREE, and sends no more than the window."""
         ring = self.large_ring([*self.SIZES[:2], f"{self.SIZES[2]} wait"])
         wait_until(lambda: is_finished(ring.run, 2)() and (self.path / "journal").exists(), "the third, and the end of the others")
-        ring.ventilator.send(signal.SIGSTOP)
+        ring.ventilator.pause()
         (self.path / "gate").touch()
         part = lambda: next((file for file in ring.run.glob("outputs/3.*.out") if file.stat().st_size == 1 << 20), None)  # noqa: E731
         wait_until(part, "a part of the third")
@@ -351,7 +351,7 @@ class Leaving(PythonTest):
         ring = self.ring("work", ["1 wait"])
         wait_until(lambda: journal.running() == {1}, "the job")
         worker = ring.workers.pop()
-        worker.send(signal.SIGSTOP)
+        worker.pause()
         go()
         wait_until(lambda: not journal.running(), "the end of the job")
         worker.send(signal.SIGTERM)
@@ -377,7 +377,7 @@ class Leaving(PythonTest):
         journal = self.journal()
         ring = self.ring("work", [f"{n} sleep" for n in range(1, 81)], workers=2)
         wait_until(is_finished(ring.run, 10), "some results")
-        ring.workers[0].send(signal.SIGSTOP)
+        ring.workers[0].pause()
         wait_until(lambda: query(ring.run, "SELECT 1 FROM attempts WHERE outcome = 'lost'") or not ring.sink.is_running(), "its jobs to be lost")
         ring.workers[0].send(signal.SIGCONT)
         ring.wait()

@@ -139,6 +139,12 @@ class Program:
     def send(self, number):
         self.process.send_signal(number)
 
+    def pause(self):
+        """SIGSTOP, and all of its threads have stopped: one that the signal has not reached yet still acts."""
+        self.send(signal.SIGSTOP)
+        tasks = pathlib.Path(f"/proc/{self.pid}/task")
+        wait_until(lambda: all((task / "stat").read_text().rpartition(")")[2].split()[0] == "T" for task in tasks.iterdir()), "the stop of all threads")
+
     def stop(self, number=signal.SIGTERM, status=TERMINATED):
         self.send(number)
         self.wait(status)

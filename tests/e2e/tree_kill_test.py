@@ -88,7 +88,7 @@ class TreeKill(EndToEnd):
         program = self.start("pushmill", "run", "--run-dir", "r", f"[ -e again ] && {{ {check}; exit 0; }}; {TREE} #", ":::", "x")
         pids = self.begin_tree()
         keepers = children(program.pid, "keeper")
-        program.send(signal.SIGSTOP)  # nobody acts while they die
+        program.pause()  # nobody acts while they die
         for pid in (*keepers, program.pid):
             os.kill(pid, signal.SIGKILL)
         program.process.wait()
@@ -104,7 +104,7 @@ class TreeKill(EndToEnd):
         ring.start(TREE + " #", records=["x"], workers=1)
         pids = self.begin_tree()
         keepers = children(ring.workers[0].pid, "keeper")
-        ring.workers[0].send(signal.SIGSTOP)
+        ring.workers[0].pause()
         for keeper in keepers:
             os.kill(keeper, signal.SIGKILL)
         ring.kill_worker()
