@@ -144,6 +144,7 @@ void Core::on_event(wire::Assign&& message) {
     LiveAttempt* live = record.find_live(attempt);
     live->alone = item.alone;
     live->command = std::move(item.command);
+    live->label = std::move(item.label);
     if (message.session != 0) {
       live->worker = message.worker;
       live->session = message.session;
@@ -267,6 +268,7 @@ void Core::end_returned(JobId job, const Attempt& attempt) {
   result.attempt = attempt;
   result.outcome = Outcome::Returned;
   result.command = live.command;
+  result.label = live.label;
   result.reason = "it never reached the worker";
   end_attempt(record, std::move(result), live.worker, {});
 }
@@ -383,6 +385,7 @@ void Core::lose(JobId job, const LiveAttempt& live) {
   result.outcome = Outcome::Lost;
   result.exit_code = -1;
   result.command = live.command;
+  result.label = live.label;
   result.reason = "its worker was not heard of for a lease";
   const WorkerId worker = live.worker;
   const auto known = workers_.find(worker);

@@ -30,7 +30,7 @@ struct LiveAttempt {
   base::TimePoint renewed{};
   std::uint64_t session = 0;
   Generation generation;
-  std::string command;  // for the row of a job that ends by losses
+  std::string command, label;  // for the row of a job that ends by losses
 };
 
 struct EndedAttempt {

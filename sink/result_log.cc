@@ -19,7 +19,7 @@ constexpr const char* kSchema = R"(
 CREATE TABLE results(
   job INTEGER PRIMARY KEY, seq INTEGER, outcome TEXT, stdout_bytes INTEGER, stderr_bytes INTEGER, attempt INTEGER, epoch INTEGER, n INTEGER,
   exit_code INTEGER, signal INTEGER, slot INTEGER, worker TEXT, host TEXT, started_at INTEGER, finished_at INTEGER, runtime_us INTEGER,
-  user_us INTEGER, system_us INTEGER, max_rss_kb INTEGER, reason TEXT, stdout_file TEXT, stderr_file TEXT, command TEXT, stdout BLOB, stderr BLOB);
+  user_us INTEGER, system_us INTEGER, max_rss_kb INTEGER, reason TEXT, stdout_file TEXT, stderr_file TEXT, command TEXT, label BLOB, stdout BLOB, stderr BLOB);
 CREATE TABLE attempts(
   job INTEGER, epoch INTEGER, n INTEGER, attempt INTEGER, outcome TEXT, counted INTEGER, alone INTEGER, exit_code INTEGER, signal INTEGER,
   started_at INTEGER, finished_at INTEGER, runtime_us INTEGER, user_us INTEGER, system_us INTEGER, max_rss_kb INTEGER,
@@ -156,8 +156,8 @@ Status ResultLog::prepare() {
       {&statements_.commit, "COMMIT"},
       {&statements_.finish,
        "INSERT INTO results(job, seq, attempt, epoch, n, outcome, exit_code, signal, started_at, finished_at, runtime_us, user_us, system_us,"
-       " max_rss_kb, stdout_bytes, stderr_bytes, slot, worker, host, reason, command, stdout, stderr, stdout_file, stderr_file)"
-       " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25)"},
+       " max_rss_kb, stdout_bytes, stderr_bytes, slot, worker, host, reason, command, stdout, stderr, stdout_file, stderr_file, label)"
+       " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26)"},
       {&statements_.end_attempt,
        "INSERT OR IGNORE INTO attempts(job, epoch, n, attempt, outcome, counted, alone, exit_code, signal, started_at, finished_at, runtime_us,"
        " user_us, system_us, max_rss_kb, stdout_bytes, stderr_bytes, slot, worker, host, reason)"
@@ -189,7 +189,7 @@ Status ResultLog::prepare_reading() {
   const std::pair<io::Statement*, const char*> all[] = {
       {&reading_.row,
        "SELECT attempt, epoch, n, outcome, exit_code, signal, started_at, finished_at, runtime_us, user_us, system_us, max_rss_kb, stdout_bytes,"
-       " stderr_bytes, slot, worker, host, reason, command, stdout, stderr, stdout_file, stderr_file FROM results WHERE job = ?1"},
+       " stderr_bytes, slot, worker, host, reason, command, stdout, stderr, stdout_file, stderr_file, label FROM results WHERE job = ?1"},
       {&reading_.visit,
        // Three values in one: over millions of rows the calls to fetch them cost more than the row.
        "SELECT job, (seq << 2) | ((outcome <> 'ok') << 1) | (stdout_bytes = 0 AND stderr_bytes = 0 AND (outcome = 'ok' OR (outcome = 'failed' AND reason IS NULL))) FROM results"
@@ -376,6 +376,9 @@ Status ResultLog::write_finish(const Row& row, std::uint64_t seq) {
   bind_rare(0, 20, r.reason);
   bind_rare(1, 24, row.out_file);
   bind_rare(2, 25, row.err_file);
+  if (!r.label.empty()) s.bind_blob(26, r.label);
+  else if (bound_.has_rare[3]) s.bind_null(26);
+  bound_.has_rare[3] = !r.label.empty();
   return s.run();
 }
 
@@ -494,6 +497,7 @@ base::Result<std::optional<Row>> ResultLog::read_row(base::JobId job) {
   r.err = s.text(20);
   row.out_file = s.text(21);
   row.err_file = s.text(22);
+  r.label = s.text(23);
   s.reset();
   if (!outcome || !worker) return corrupt("the result of job " + std::to_string(job) + " has an unknown outcome or worker");
   r.outcome = *outcome;

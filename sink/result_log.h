@@ -211,7 +211,7 @@ class ResultLog {
     base::WorkerId worker;
     std::array<char, 32> worker_text{};
     std::string host;
-    std::array<bool, 3> has_rare{};
+    std::array<bool, 4> has_rare{};
   };
   Bound bound_;
 

@@ -84,7 +84,7 @@ base::Status Shell::match_input(int interrupt_fd) {
     }
     const JobSource::State state = source_->read(kRecordsPerTurn, kBytesPerTurn, records_);
     for (std::string_view record : records_) {
-      if (auto encoded = template_->encode(job + 1, record, spec); !encoded) {
+      if (auto encoded = template_->encode({job + 1, {record}}, spec); !encoded) {
         if (job < accepted) return base::Error{base::Error::Kind::Conflict, "the input differs from that of this run: " + encoded.error().message};
         is_source_at_end_ = true;
         source_error_ = encoded.error().message;
@@ -237,7 +237,7 @@ void Shell::read_input() {
   base::JobId job = spool_->summary().accepted;
   for (std::string_view record : records_) {
     std::string spec;
-    if (auto encoded = template_->encode(++job, record, spec); !encoded) {
+    if (auto encoded = template_->encode({++job, {record}}, spec); !encoded) {
       is_source_at_end_ = true;
       source_error_ = encoded.error().message;
       break;
@@ -292,10 +292,13 @@ void Shell::carry_out(const SendToSink& effect) {
   const auto may_be_last = [this](const wire::Assigned& item) { return item.alone || config_.policy.at_most_once; };
   if (assign != nullptr && std::any_of(assign->items.begin(), assign->items.end(), may_be_last)) {
     wire::Assign with_text = *assign;
-    const std::size_t room = wire::kMaxJob / with_text.items.size();  // or the frame could be larger than the sink takes
+    const std::size_t room = wire::kMaxJob / with_text.items.size();  // for the words, or the frame could be larger than the sink takes
     for (wire::Assigned& item : with_text.items) {
       if (!may_be_last(item)) continue;
-      if (auto text = spool_->spec_text(item.attempt.job)) item.command = text->substr(0, room);
+      if (auto spec = spool_->spec(item.attempt.job)) {
+        item.command = wire::describe(*spec).substr(0, room);
+        item.label = std::move(spec->label);
+      }
     }
     wire::encode(spool_->summary().run, with_text, frame_);
   } else {

@@ -401,12 +401,12 @@ base::Result<std::uint64_t> Spool::hash(JobId job) {
   return content_hash(*found);
 }
 
-base::Result<std::string> Spool::spec_text(JobId job) {
+base::Result<base::JobSpec> Spool::spec(JobId job) {
   auto found = find(job);
   if (!found) return found.error();
   auto spec = wire::decode_spec(*found);
   if (!spec) return Error{Error::Kind::Corrupt, "jobs.db: job " + std::to_string(job) + ": " + spec.error().message};
-  return wire::describe(*spec);
+  return spec;
 }
 
 Status Spool::matches(JobId job, std::string_view spec) {

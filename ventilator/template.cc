@@ -147,7 +147,9 @@ base::Result<std::string> Template::line(base::JobId job, std::string_view recor
   return line;
 }
 
-base::Result<base::JobSpec> Template::compose(base::JobId job, std::string_view record) const {
+base::Result<base::JobSpec> Template::compose(const Arguments& arguments) const {
+  const base::JobId job = arguments.number;
+  const std::string_view record = arguments.values.front();
   if (takes_json_) {
     const auto value = json::parse(record, wire::kMaxDepth);
     if (!value) return refused(job, "is not JSON: " + value.error().message);
@@ -164,12 +166,12 @@ base::Result<base::JobSpec> Template::compose(base::JobId job, std::string_view 
   return base::JobSpec{command(std::move(*composed)), defaults_.time_limit};
 }
 
-base::Status Template::encode(base::JobId job, std::string_view record, std::string& bytes) const {
-  const auto spec = compose(job, record);
+base::Status Template::encode(const Arguments& arguments, std::string& bytes) const {
+  const auto spec = compose(arguments);
   if (!spec) return spec.error();
   wire::encode_spec(*spec, bytes);
   if (bytes.size() > wire::kMaxJob)
-    return refused(job, "makes a job of " + std::to_string(bytes.size()) + " bytes; the most is " + std::to_string(wire::kMaxJob));
+    return refused(arguments.number, "makes a job of " + std::to_string(bytes.size()) + " bytes; the most is " + std::to_string(wire::kMaxJob));
   return base::ok();
 }
 

@@ -12,6 +12,7 @@
 #include "base/ids.h"
 #include "base/job.h"
 #include "base/result.h"
+#include "ventilator/arguments.h"
 
 namespace ventilator {
 
@@ -51,10 +52,10 @@ class Template {
   // The template as jobs.db keeps it: equal for templates that make equal jobs. For a command it parses, as one word, to the same template.
   const std::string& text() const { return text_; }
 
-  // The job that record `job` asks for. An error of kind Usage names the record: it cannot be a job of this template.
-  base::Result<base::JobSpec> compose(base::JobId job, std::string_view record) const;
+  // The job that the arguments ask for. An error of kind Usage names the record: it cannot be a job of this template.
+  base::Result<base::JobSpec> compose(const Arguments& arguments) const;
   // The same, encoded as it is spooled and sent; `bytes` is overwritten. Also refuses a job over wire::kMaxJob.
-  base::Status encode(base::JobId job, std::string_view record, std::string& bytes) const;
+  base::Status encode(const Arguments& arguments, std::string& bytes) const;
 
  private:
   // A piece of the line: literal text, or a value taken from the job. A further replacement string is a further kind here and a row in the table of template.cc.
@@ -68,7 +69,7 @@ class Template {
 
   Template(std::string text, JobDefaults defaults) : text_(std::move(text)), defaults_(std::move(defaults)) {}
   base::Command command(std::string line) const;
-  base::Result<std::string> line(base::JobId job, std::string_view record) const;
+  base::Result<std::string> line(base::JobId number, std::string_view record) const;
 
   std::string text_;
   JobDefaults defaults_;

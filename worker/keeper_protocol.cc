@@ -145,6 +145,11 @@ void append_frame(std::string& out, std::uint32_t seat, std::uint32_t slot, cons
   w.texts(command.environment);
   w.numbers(command.term_seq);
   w.number(static_cast<std::uint8_t>(command.kill_leftovers));
+  w.number(command.nice);
+  w.number(static_cast<std::uint8_t>(command.live));
+  w.text(command.input.path);
+  w.number(command.input.offset);
+  w.number(command.input.length);
   for (const std::string* path : {&streams.in, &streams.out, &streams.err}) w.text(*path);
 }
 
@@ -194,9 +199,15 @@ std::optional<ToKeeper> parse_to_keeper(std::string_view frame) {
       r.text(start.command.directory);
       r.texts(start.command.environment);
       r.numbers(start.command.term_seq);
-      std::uint8_t kills_leftovers = 0;
+      std::uint8_t kills_leftovers = 0, is_live = 0;
       r.number(kills_leftovers);
       start.command.kill_leftovers = kills_leftovers != 0;
+      r.number(start.command.nice);
+      r.number(is_live);
+      start.command.live = is_live != 0;
+      r.text(start.command.input.path);
+      r.number(start.command.input.offset);
+      r.number(start.command.input.length);
       for (std::string* path : {&start.streams.in, &start.streams.out, &start.streams.err}) r.text(*path);
       if (start.seat >= kSeats || !base::is_term_seq(start.command.term_seq)) return std::nullopt;
       break;

@@ -18,7 +18,7 @@
 
 namespace worker {
 
-inline constexpr std::uint32_t kKeeperVersion = 3;
+inline constexpr std::uint32_t kKeeperVersion = 4;
 inline constexpr int kKeeperSocket = 3;  // descriptors the keeper is started with
 inline constexpr int kKeeperSeats = 4;
 inline constexpr std::size_t kMaxKeeperFrame = 32u << 20;

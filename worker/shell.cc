@@ -47,6 +47,12 @@ KeeperRunner::Config with_window(KeeperRunner::Config config, std::uint32_t slot
   return config;
 }
 
+void put_in_slot(base::Command& command, std::uint32_t slot) {
+  const std::string number = std::to_string(slot);
+  for (std::size_t i = command.slot_marks.size(); i > 0; --i) command.line.insert(command.slot_marks[i - 1], number);  // from behind: what is before stays in place
+  command.slot_marks.clear();
+}
+
 }  // namespace
 
 Shell::Shell(io::Context& context, ShellConfig config, const HandlerRegistry& handlers, const cli::Log& log)
@@ -169,10 +175,7 @@ void Shell::collect() {
   remarks_.clear();
   for (OutputRead& output : outputs_) feed(std::move(output));
   for (wire::Result& result : results_) {
-    if (const auto text = texts_.find(result.attempt); text != texts_.end()) {
-      result.command = std::move(text->second);
-      texts_.erase(text);
-    }
+    give_words(result);
     if (result.outcome == base::Outcome::Returned) fail(result.reason);  // no keeper: no command can be run here
     feed(Ended{std::move(result)});
   }
@@ -180,6 +183,7 @@ void Shell::collect() {
   calls_->collect(ended_);
   for (Ended& call : ended_) {
     const std::string reason = call.slot_is_lost ? call.result.reason : "";
+    if (!words_.empty()) give_words(call.result);
     feed(std::move(call));
     if (core_->slots() == 0) fail("no slot is left: " + reason);
   }
@@ -270,8 +274,12 @@ void Shell::carry_out(Grant& effect) { commands_->grant(effect.attempt, effect.s
 void Shell::carry_out(Start& effect) {
   auto spec = wire::decode_spec(effect.spec);
   if (!spec) return fail_unstarted(effect, "the job cannot be read: " + spec.error().message);
-  if (auto* call = std::get_if<base::Call>(&spec->work)) return calls_->start(effect.attempt, effect.slot, std::move(*call), spec->time_limit);
-  texts_[effect.attempt] = wire::describe(*spec);
+  if (auto* call = std::get_if<base::Call>(&spec->work)) {
+    if (!spec->label.empty()) words_[effect.attempt] = {"", std::move(spec->label)};
+    return calls_->start(effect.attempt, effect.slot, std::move(*call), spec->time_limit);
+  }
+  if (auto* command = std::get_if<base::Command>(&spec->work)) put_in_slot(*command, effect.slot);
+  words_[effect.attempt] = {wire::describe(*spec), std::move(spec->label)};
   if (auto* record = std::get_if<base::Record>(&spec->work)) return start_record(effect, std::move(*record), spec->time_limit);
   commands_->start(effect.attempt, effect.slot, std::get<base::Command>(spec->work), spec->time_limit);
 }
@@ -287,6 +295,14 @@ void Shell::start_record(const Start& effect, base::Record&& record, base::Durat
   coprocesses_->start(effect.attempt, effect.slot, std::move(record), limit);
 }
 
+void Shell::give_words(wire::Result& result) {
+  const auto words = words_.find(result.attempt);
+  if (words == words_.end()) return;
+  if (!words->second.command.empty()) result.command = std::move(words->second.command);
+  result.label = std::move(words->second.label);
+  words_.erase(words);
+}
+
 void Shell::fail_unstarted(const Start& effect, const std::string& reason) {
   wire::Result result;
   result.attempt = effect.attempt;
@@ -294,10 +310,7 @@ void Shell::fail_unstarted(const Start& effect, const std::string& reason) {
   result.exit_code = 126;
   result.started_at = result.finished_at = io::wall_now();
   result.reason = reason;
-  if (const auto text = texts_.find(effect.attempt); text != texts_.end()) {
-    result.command = std::move(text->second);
-    texts_.erase(text);
-  }
+  give_words(result);
   events_.push_back(Ended{std::move(result)});
 }
 

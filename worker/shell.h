@@ -64,6 +64,7 @@ class Shell {
   void carry_out(Exit& effect);
   void send(const wire::ToSink& message);
   void fail_unstarted(const Start& effect, const std::string& reason);
+  void give_words(wire::Result& result);
   void say_what_is_waited_for();
 
   io::Context& context_;
@@ -85,7 +86,10 @@ class Shell {
   std::string no_room_;  // why the present session was refused
   Effects effects_;
   std::vector<Event> events_;  // that an effect led to
-  std::unordered_map<base::Attempt, std::string, base::HashAttempt> texts_;  // of the commands that run
+  struct Words {
+    std::string command, label;
+  };
+  std::unordered_map<base::Attempt, Words, base::HashAttempt> words_;  // of the commands that run, and of calls that have a label
   std::vector<wire::Result> results_;
   std::vector<Ended> ended_;  // calls
   std::vector<OutputRead> outputs_;

@@ -13,6 +13,14 @@
 
 namespace base {
 
+// A part of a file that the worker can open: of one on its own host, or on a file system that it shares with the ventilator.
+struct InputFile {
+  std::string path;  // absolute; empty: none
+  std::uint64_t offset = 0;
+  std::uint64_t length = 0;  // bytes
+  bool operator==(const InputFile&) const = default;
+};
+
 struct Command {
   std::string line;                      // for `shell -c`; used when `argv` is empty
   std::vector<std::string> argv;         // literal words, no shell
@@ -22,6 +30,10 @@ struct Command {
   std::vector<std::string> environment;  // NAME=VALUE, added to the worker's own
   TermSeq term_seq = {};                 // how it is ended when it has to be
   bool kill_leftovers = false;           // what it leaves behind at its end is ended too
+  std::vector<std::uint32_t> slot_marks = {};  // where in `line`, in bytes and rising, the number of the slot is to be put in before it runs
+  std::int32_t nice = 0;                 // added to the worker's niceness
+  bool live = false;                     // its outputs are told as they come, not at its end
+  InputFile input = {};                  // its stdin, in place of stdin_bytes
   bool operator==(const Command&) const = default;
 };
 
@@ -45,9 +57,19 @@ struct Record {
   bool operator==(const Record&) const = default;
 };
 
+// How a job is to be shown: what the sink has to know of it beside its result, where the user has asked for more than its output.
+struct Label {
+  std::uint64_t number = 0;         // of the job as the user counts, where that is not the job's own; 0: it is
+  std::string tag;                  // stands before each line of its output
+  std::string destination;          // the file or directory for its output
+  std::vector<std::string> values;  // of its input sources or columns, in order
+  bool operator==(const Label&) const = default;
+};
+
 struct JobSpec {
   std::variant<Command, Call, Record> work;
   Duration time_limit{0};  // of one attempt; 0: none
+  std::string label = {};  // an encoded Label, or empty: it comes back with each result
   bool operator==(const JobSpec&) const = default;
 };
 

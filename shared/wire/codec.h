@@ -33,6 +33,9 @@ base::Result<Decoded<ToWorker>> decode_to_worker(std::string_view frame, const b
 // A job spec as it rests in jobs.db and travels in JOB.
 void encode_spec(const base::JobSpec& spec, std::string& bytes);
 base::Result<base::JobSpec> decode_spec(std::string_view bytes);
+// JobSpec::label; one that says nothing is no bytes.
+void encode_label(const base::Label& label, std::string& bytes);
+base::Result<base::Label> decode_label(std::string_view bytes);
 
 // The text of a job in logs: the shell line, the quoted words, handler and arguments, or a coprocess and its record.
 std::string describe(const base::JobSpec& spec);

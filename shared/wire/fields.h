@@ -58,9 +58,9 @@ inline constexpr auto kFields<Result> = std::tuple{
     &Result::attempt, OwnOutcome<Result>{&Result::outcome}, &Result::exit_code, &Result::signal, &Result::slot, &Result::started_at, &Result::finished_at,
     &Result::runtime_us, &Result::user_us, &Result::system_us, &Result::max_rss_kb,
     Bytes<Result>{&Result::out, kInlineOutput}, Bytes<Result>{&Result::err, kInlineOutput},
-    &Result::out_bytes, &Result::err_bytes, &Result::command, &Result::reason};
+    &Result::out_bytes, &Result::err_bytes, &Result::command, &Result::reason, &Result::label};
 template <>
-inline constexpr auto kFields<Assigned> = std::tuple{&Assigned::attempt, &Assigned::alone, &Assigned::command};
+inline constexpr auto kFields<Assigned> = std::tuple{&Assigned::attempt, &Assigned::alone, &Assigned::command, &Assigned::label};
 template <>
 inline constexpr auto kFields<Limit> = std::tuple{&Limit::worker, &Limit::session, &Limit::generation, &Limit::limit};
 template <>
@@ -132,16 +132,23 @@ inline constexpr auto kFields<Free> = std::tuple{&Free::worker, &Free::session, 
 template <>
 inline constexpr auto kFields<Refused> = std::tuple{&Refused::worker, &Refused::reason};
 
-// A command, a call and a record as they stand in a spec, behind kind and time limit.
+// A command, a call and a record as they stand in a spec, behind its head.
+template <>
+inline constexpr auto kFields<base::InputFile> = std::tuple{&base::InputFile::path, &base::InputFile::offset, &base::InputFile::length};
 template <>
 inline constexpr auto kFields<base::Command> = std::tuple{
     &base::Command::line, &base::Command::argv, &base::Command::shell, &base::Command::stdin_bytes, &base::Command::directory,
-    &base::Command::environment, &base::Command::term_seq, &base::Command::kill_leftovers};
+    &base::Command::environment, &base::Command::term_seq, &base::Command::kill_leftovers, &base::Command::slot_marks,
+    &base::Command::nice, &base::Command::live, &base::Command::input};
 template <>
 inline constexpr auto kFields<base::Call> = std::tuple{Name<base::Call>{&base::Call::handler}, &base::Call::version, &base::Call::arguments};
 template <>
 inline constexpr auto kFields<base::Record> = std::tuple{
     &base::Record::program, &base::Record::input, Choice<base::Record, base::Framing>{&base::Record::framing, base::Framing::Json}};
+
+// The value of JobSpec::label.
+template <>
+inline constexpr auto kFields<base::Label> = std::tuple{&base::Label::number, &base::Label::tag, &base::Label::destination, &base::Label::values};
 
 template <typename S>
 inline constexpr std::size_t kFieldCount = std::tuple_size_v<std::remove_const_t<decltype(kFields<S>)>>;

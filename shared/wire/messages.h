@@ -62,13 +62,14 @@ struct Result {
   std::uint64_t err_bytes = 0;
   std::string command;                 // text of the job, for the log
   std::string reason;                  // one line when pushmill itself has something to say; empty otherwise
+  std::string label;                   // of the job's spec, as it is
 
   // It ran to an end of its own, or of its time limit: its outputs count.
   bool has_outcome_of_its_own() const { return outcome == Outcome::Ok || base::is_failure(outcome); }
   // The stream went ahead in OUTPUT.
   bool has_out_file() const { return out.empty() && out_bytes > 0; }
   bool has_err_file() const { return err.empty() && err_bytes > 0; }
-  std::size_t text_bytes() const { return out.size() + err.size() + command.size() + reason.size(); }
+  std::size_t text_bytes() const { return out.size() + err.size() + command.size() + reason.size() + label.size(); }
   bool operator==(const Result&) const = default;
 };
 
@@ -139,7 +140,8 @@ struct Open {
 struct Assigned {
   Attempt attempt;
   bool alone = false;    // it has the worker to itself
-  std::string command;   // given when a loss of this attempt may be what the log says of the job
+  std::string command;   // given when a loss of this attempt may be what the log says of the job, as is
+  std::string label;     // the label of its spec
   bool operator==(const Assigned&) const = default;
 };
 

@@ -107,7 +107,7 @@ class Frames(unittest.TestCase):
     def test_str_is_taken_for_bytes_and_bin_not_for_text(self):
         self.assertEqual(codec.decode(msgpack.packb([1, 50, RUN, WORKER, "why"]), RUN)[1].reason, b"why")
         with self.assertRaises(codec.Malformed):
-            codec.decode_spec(msgpack.packb([2, 0, b"handler", 1, b"\xc0"]))
+            codec.decode_spec(msgpack.packb([2, 0, b"", b"handler", 1, b"\xc0"]))
 
     def test_what_does_not_fit_is_dropped_whole(self):
         for frame in (b"", b"\xc1", b"\xdd\xff\xff\xff\xff", msgpack.packb(self.CTRL) + b"\0", self.CTRL[:-1], {}, "text", self.changed(0, 2), self.changed(1, 52),

@@ -15,8 +15,8 @@ from pushmill.core import WINDOW, Close, Core, Exit, Kill, Reopen, Say, Send, St
 RUN, WORKER = bytes(range(0x10, 0x20)), bytes(range(0xa0, 0xb0))
 
 
-def call(arguments="x", handler="f", version=1, limit=0):
-    return msgpack.packb([2, limit, handler, version, msgpack.packb(arguments)])
+def call(arguments="x", handler="f", version=1, limit=0, label=b""):
+    return msgpack.packb([2, limit, label, handler, version, msgpack.packb(arguments)])
 
 
 # A stream, its parts that a window has, and the others.
@@ -90,12 +90,12 @@ class CoreTest(unittest.TestCase):
 
     def test_a_job_starts_and_its_result_asks_for_the_next(self):
         self.attach()
-        self.job((1, 1, 1))
-        self.assertEqual(self.effects(), [Start(1, codec.decode_spec(call()))])
+        self.job((1, 1, 1), spec=call(label=b"l"))
+        self.assertEqual(self.effects(), [Start(1, codec.decode_spec(call(label=b"l")))])
         self.end(1)
         (result,) = self.sent()
         self.assertEqual((result.limit, result.generation), (3, (1, 1)))
-        self.assertEqual(result.items, [Item((1, 1, 1), codec.OK, slot=1, out=b"1\n", out_bytes=2, command=b"f x")])
+        self.assertEqual(result.items, [Item((1, 1, 1), codec.OK, slot=1, out=b"1\n", out_bytes=2, command=b"f x", label=b"l")])
 
     def test_a_slot_serves_one_job_after_another(self):
         self.attach()
@@ -487,7 +487,7 @@ class CoreTest(unittest.TestCase):
     def test_what_cannot_be_read_or_run_fails(self):
         self.attach()
         self.job((1, 1, 1), spec=b"\xc1")
-        self.job((2, 1, 2), spec=msgpack.packb([1, 0, b"echo 'x'", [], b"", b"", b"", [], [], False]))
+        self.job((2, 1, 2), spec=msgpack.packb([1, 0, b"", b"echo 'x'", [], b"", b"", b"", [], [], False, [], 0, False, [b"", 0, 0]]))
         (result,) = self.sent()
         unreadable, command = result.items
         self.assertTrue(unreadable.reason.startswith(b"the job cannot be read: "), unreadable)

@@ -58,12 +58,12 @@ void fuzz(std::string_view bytes) {
       MUST(seen < expected.size() && record == expected[seen]);
       std::string spec;
       const base::JobId job = ++seen;
-      const auto encoded = made.encode(job, record, spec);
+      const auto encoded = made.encode({job, {record}}, spec);
       if (!encoded) {
         MUST(encoded.error().message.starts_with("record " + std::to_string(job) + " "));
         continue;
       }
-      const auto composed = made.compose(job, record);
+      const auto composed = made.compose({job, {record}});
       const auto decoded = wire::decode_spec(spec);
       MUST(composed && decoded && *decoded == *composed);
     }

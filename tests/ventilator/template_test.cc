@@ -21,7 +21,7 @@ namespace {
 using Words = std::vector<std::string>;
 
 std::string line_of(const Template& made, std::string_view record, JobId job = 1) {
-  const auto spec = made.compose(job, record);
+  const auto spec = made.compose({job, {record}});
   if (!spec) return "refused: " + spec.error().message;
   return std::get<base::Command>(spec->work).line;
 }
@@ -29,7 +29,7 @@ std::string line_of(const Template& made, std::string_view record, JobId job = 1
 std::string line_of(const Words& words, std::string_view record, JobId job = 1) { return line_of(Template::parse(words, {}), record, job); }
 
 std::string refusal(const Template& made, std::string_view record, JobId job) {
-  const auto spec = made.compose(job, record);
+  const auto spec = made.compose({job, {record}});
   REQUIRE_FALSE(spec);
   CHECK(spec.error().kind == base::Error::Kind::Usage);
   return spec.error().message;
@@ -158,7 +158,7 @@ TEST_CASE("{#} is the number of the job", "[template]") {
 }
 
 TEST_CASE("a job takes shell, directory, time limit and its way to be ended from the defaults", "[template]") {
-  const auto spec = Template::parse({"echo"}, {"/bin/bash", "/some/where", base::Duration(2'500'000), {2, 100, 9, 0}, true}).compose(1, "a");
+  const auto spec = Template::parse({"echo"}, {"/bin/bash", "/some/where", base::Duration(2'500'000), {2, 100, 9, 0}, true}).compose({1, {"a"}});
   REQUIRE(spec);
   base::Command command;
   command.line = "echo a";
@@ -172,7 +172,7 @@ TEST_CASE("a job takes shell, directory, time limit and its way to be ended from
 TEST_CASE("a call hands any record to its handler as one packed string", "[template]") {
   const auto made = Template::call("echo", 3, false, {"/bin/bash", "/some/where", base::Duration(7)});
   for (const auto& record : {std::string("a b"), std::string(), std::string("\0\xff'{}", 5)}) {
-    const auto spec = made.compose(1, record);
+    const auto spec = made.compose({1, {record}});
     REQUIRE(spec);
     CHECK(*spec == base::JobSpec{base::Call{"echo", 3, wire::pack_bytes(record)}, base::Duration(7)});
     const auto printed = wire::print_value(std::get<base::Call>(spec->work).arguments);
@@ -184,14 +184,14 @@ TEST_CASE("a call hands any record to its handler as one packed string", "[templ
 TEST_CASE("a call that takes JSON hands its value to the handler", "[template]") {
   const auto made = Template::call("sum", 1, true, {});
   const auto printed = [&](std::string_view record) {
-    const auto spec = made.compose(1, record);
+    const auto spec = made.compose({1, {record}});
     REQUIRE(spec);
     return *wire::print_value(std::get<base::Call>(spec->work).arguments);
   };
   CHECK(printed("[1, -2, 2.5, \"a\", null, {\"b\": [true]}]") == "[1,-2,2.5,\"a\",null,{\"b\":[true]}]");
   CHECK(printed("\"plain\"") == "plain");
   for (const char* bad : {"", "[1,", "[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]"}) {
-    const auto spec = made.compose(3, bad);
+    const auto spec = made.compose({3, {bad}});
     REQUIRE_FALSE(spec);
     CHECK(spec.error().kind == base::Error::Kind::Usage);
     CHECK(spec.error().message.starts_with("record 3 is not JSON: "));
@@ -285,15 +285,15 @@ TEST_CASE("a line that uses a long record very often costs no more than a few li
 TEST_CASE("an encoded job is the composed one, and is refused above the limit of the protocol", "[template]") {
   std::string bytes = "left over";
   const auto command = Template::parse({"echo"}, {"/bin/bash", "/", base::Duration(1)});
-  REQUIRE(command.encode(3, "a b", bytes));
+  REQUIRE(command.encode({3, {"a b"}}, bytes));
   const auto decoded = wire::decode_spec(bytes);
   REQUIRE(decoded);
-  CHECK(*decoded == *command.compose(3, "a b"));
+  CHECK(*decoded == *command.compose({3, {"a b"}}));
 
   const auto call = Template::call("echo", 1, false, {});
-  const auto refused = call.encode(12, std::string(wire::kMaxJob, 'a'), bytes);
+  const auto refused = call.encode({12, {std::string(wire::kMaxJob, 'a')}}, bytes);
   REQUIRE_FALSE(refused);
   CHECK(refused.error().kind == base::Error::Kind::Usage);
   CHECK(refused.error().message.find("record 12 makes a job of") == 0);
-  CHECK(call.encode(12, std::string(wire::kMaxJob - 64, 'a'), bytes));
+  CHECK(call.encode({12, {std::string(wire::kMaxJob - 128, 'a')}}, bytes));
 }

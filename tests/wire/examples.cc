@@ -35,6 +35,7 @@ wire::Result result() {
   r.err_bytes = 4;
   r.command = "sort < 'a b'";
   r.reason = "killed";
+  r.label = "a label";
   return r;
 }
 
@@ -70,7 +71,7 @@ std::vector<Example> messages() {
       example<ToSink>("OUTPUT", Output{kWorker, {17, 2, 9}, OutputStream::Err, 262'144, std::string("part\0\xff", 6)}),
       example<ToSink>("OPEN", open),
       example<ToSink>("OPEN_early", early),
-      example<ToSink>("ASSIGN", Assign{kStamp, kWorker, 4, kGeneration, {{{17, 2, 9}, true, "sort x"}, {{18, 2, 10}, false, ""}}}),
+      example<ToSink>("ASSIGN", Assign{kStamp, kWorker, 4, kGeneration, {{{17, 2, 9}, true, "sort x", "a label"}, {{18, 2, 10}, false, ""}}}),
       example<ToSink>("GONE", Gone{kStamp, kWorker, kGeneration}),
       example<ToSink>("CLOSE", Close{kStamp}),
       example<ToVentilator>("WORKER", Worker{kStamp, kWorker, 4, 5, "tcp://10.0.0.7:40123", "K", "node7", 8, kGeneration, 20,
@@ -93,9 +94,9 @@ std::vector<Example> messages() {
 }
 
 std::vector<std::pair<std::string, base::JobSpec>> specs() {
-  base::Command command{"", {"grep", "-c", "it's", ""}, "/bin/bash", std::string("in\0\xfe", 4), "/tmp/d", {"A=1", "B=\xff"}, {15, 200, 9, 0}, true};
+  base::Command command{"", {"grep", "-c", "it's", ""}, "/bin/bash", std::string("in\0\xfe", 4), "/tmp/d", {"A=1", "B=\xff"}, {15, 200, 9, 0}, true, {}, 19, true, {"/tmp/in", 4096, 70'000}};
   return {
-      {"spec_line", {base::Command{"gzip -k 'a b'", {}, "", "", "", {}}, base::Duration(0)}},
+      {"spec_line", {base::Command{"gzip -k 'a b' >out.", {}, "", "", "", {}, {}, false, {6, 18}}, base::Duration(0), "a label"}},
       {"spec_argv", {std::move(command), base::Duration(1'500'000)}},
       {"spec_call", {base::Call{"echo", 1, pack_bytes("hello")}, base::Duration(60'000'000)}},
       {"spec_record", {base::Record{{"./score -q", {}, "/bin/bash", "", "/tmp/d", {"A=1"}}, std::string("in\0\xfe", 4), base::Framing::Json}, base::Duration(2'000'000)}},

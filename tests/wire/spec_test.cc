@@ -31,3 +31,25 @@ TEST_CASE("a job spec of an unknown kind or above the limits is refused", "[spec
   encode_spec({base::Command{"", std::vector<std::string>(kMaxItems + 1, "a"), "", "", "", {}}, {}}, bytes);
   CHECK_FALSE(decode_spec(bytes));
 }
+
+TEST_CASE("places for the slot that are behind the line, or fall, are refused", "[spec]") {
+  std::string bytes;
+  encode_spec({base::Command{"abc", {}, "", "", "", {}, {}, false, {0, 0, 3}}, {}}, bytes);
+  CHECK(decode_spec(bytes));
+  encode_spec({base::Command{"abc", {}, "", "", "", {}, {}, false, {4}}, {}}, bytes);
+  CHECK_FALSE(decode_spec(bytes));
+  encode_spec({base::Command{"abc", {}, "", "", "", {}, {}, false, {2, 1}}, {}}, bytes);
+  CHECK_FALSE(decode_spec(bytes));
+}
+
+TEST_CASE("labels come back as they were, and one that says nothing is no bytes", "[spec]") {
+  std::string bytes = "old";
+  encode_label({}, bytes);
+  CHECK(bytes.empty());
+  CHECK(*decode_label(bytes) == base::Label{});
+  const base::Label label{17, "a\tb", "out/1/a", {"a", "", std::string("\xff\n", 2)}};
+  encode_label(label, bytes);
+  CHECK(*decode_label(bytes) == label);
+  CHECK_FALSE(decode_label(bytes.substr(1)));
+  CHECK_FALSE(decode_label(bytes + "x"));
+}

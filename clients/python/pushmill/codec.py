@@ -43,6 +43,7 @@ class Item(NamedTuple):
     err_bytes: int = 0
     command: bytes = b""
     reason: bytes = b""
+    label: bytes = b""
 
 
 class State(NamedTuple):
@@ -229,6 +230,7 @@ class Call(NamedTuple):
     version: int
     arguments: bytes
     time_limit: float  # seconds; 0: none
+    label: bytes
 
     def describe(self):
         """The text of the job, for logs."""
@@ -242,22 +244,24 @@ class Call(NamedTuple):
 class Command(NamedTuple):
     line: bytes
     argv: list
+    label: bytes
 
     def describe(self):
         return b" ".join(shlex.quote(word.decode(errors="surrogateescape")).encode(errors="surrogateescape") for word in self.argv) or self.line
 
 
-_head = _structure(_u32, _integer(0, 10**15))
-_command = _structure(_bytes, _list(_bytes), _bytes, _bytes, _bytes, _list(_bytes), _list(_u32), _bool)
+_head = _structure(_u32, _integer(0, 10**15), _bytes)
+_command = _structure(_bytes, _list(_bytes), _bytes, _bytes, _bytes, _list(_bytes), _list(_u32), _bool, _list(_u32), _integer(-2**31, 2**31 - 1), _bool,
+                      _structure(_bytes, _u64, _u64))
 _call = _structure(_text, _u32, _bytes)
 
 
 def decode_spec(spec):
     """A Call or a Command, or Malformed."""
     value = _unpack(spec)
-    kind, limit = _head(value)
+    kind, limit, label = _head(value)
     if kind == 1:
-        return Command(*_command(value[2:])[:2])
+        return Command(*_command(value[3:])[:2], label)
     if kind == 2:
-        return Call(*_call(value[2:]), limit / 1e6)
+        return Call(*_call(value[3:]), limit / 1e6, label)
     raise Malformed(f"a job of the unknown kind {kind}")

@@ -94,7 +94,7 @@ class Unconfirmed:
 
     @property
     def size(self):
-        return len(self.item.command) + len(self.item.out) + len(self.item.err) + sum(len(ahead.data) for ahead in self.ahead.values())
+        return len(self.item.command) + len(self.item.label) + len(self.item.out) + len(self.item.err) + sum(len(ahead.data) for ahead in self.ahead.values())
 
 
 class Core:
@@ -297,7 +297,7 @@ class Core:
         self.held.pop(attempt, None)
         command = job.describe() if job else b""
         ahead = {stream: Ahead(data) for stream, data in enumerate((item.out, item.err)) if len(data) > codec.MAX_INLINE}
-        item = item._replace(attempt=attempt, command=command[:codec.MAX_BYTES], out=b"" if 0 in ahead else item.out, err=b"" if 1 in ahead else item.err)
+        item = item._replace(attempt=attempt, command=command[:codec.MAX_BYTES], label=job.label if job else b"", out=b"" if 0 in ahead else item.out, err=b"" if 1 in ahead else item.err)
         self.results[attempt] = Unconfirmed(item, ahead)
 
     # ---- what the sink is told
