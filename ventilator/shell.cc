@@ -295,7 +295,7 @@ void Shell::carry_out(const SendToSink& effect) {
     const std::size_t room = wire::kMaxJob / with_text.items.size();  // for the words, or the frame could be larger than the sink takes
     for (wire::Assigned& item : with_text.items) {
       if (!may_be_last(item)) continue;
-      if (auto spec = spool_->spec(item.attempt.job)) {
+      if (auto spec = spool_->decoded(item.attempt.job)) {
         item.command = wire::describe(*spec).substr(0, room);
         item.label = std::move(spec->label);
       }

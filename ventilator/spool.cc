@@ -401,7 +401,7 @@ base::Result<std::uint64_t> Spool::hash(JobId job) {
   return content_hash(*found);
 }
 
-base::Result<base::JobSpec> Spool::spec(JobId job) {
+base::Result<base::JobSpec> Spool::decoded(JobId job) {
   auto found = find(job);
   if (!found) return found.error();
   auto spec = wire::decode_spec(*found);

@@ -98,7 +98,7 @@ class Spool {
   base::Result<std::string> spec(base::JobId job);
   base::Result<std::uint64_t> hash(base::JobId job);
   // wire::describe() of it.
-  base::Result<base::JobSpec> spec(base::JobId job);
+  base::Result<base::JobSpec> decoded(base::JobId job);
 
   // For an input that is offered again: whether record `job`, composed to `spec`, is the one accepted or one that may follow. Conflict names the difference.
   base::Status matches(base::JobId job, std::string_view spec);

@@ -325,7 +325,7 @@ TEST_CASE("specs are stored as they are, with their FNV-1a hash", "[spool]") {
     CHECK(*spec == specs[job - 1]);
     CHECK(*spool.hash(job) == ventilator::content_hash(specs[job - 1]));
   }
-  CHECK(wire::describe(*spool.spec(4)) == "echo 4");
+  CHECK(wire::describe(*spool.decoded(4)) == "echo 4");
 }
 
 TEST_CASE("a job that was not accepted is not found", "[spool]") {
