@@ -4,12 +4,13 @@
 #include <algorithm>
 
 #include "cli/exit_status.h"
+#include "pushmill/options_gnu.h"
 #include "sink/options_output.h"
 #include "wire/limits.h"
 
 namespace pushmill {
 
-std::optional<cli::Leave> parse_run(const std::vector<std::string>& arguments, RunOptions& options) {
+std::optional<cli::Leave> parse_run(const std::vector<std::string>& given, RunOptions& options) {
   CLI::App app("Runs a command for each argument, many at a time, and loses none.", "pushmill run");
   cli::set_usage(app, "pushmill run [OPTIONS] COMMAND ::: ARGUMENTS\n       pushmill run [OPTIONS] COMMAND < LINES");
   app.footer("{} in COMMAND stands for the argument, {#} for its number. Without COMMAND each line or argument is a command.\n"
@@ -28,6 +29,8 @@ std::optional<cli::Leave> parse_run(const std::vector<std::string>& arguments, R
   app.add_flag("--keep-run", options.keep_run, "keep the run directory after success");
   cli::add_take_over(app, [&options] { options.take_over = io::TakeOver::Yes; });
 
+  std::vector<std::string> arguments = given;
+  if (auto leave = settle_gnu_options(app, arguments)) return leave;
   const auto separator = std::find(arguments.begin(), arguments.end(), ":::");
   if (separator != arguments.end()) options.arguments.emplace(separator + 1, arguments.end());
   if (auto leave = cli::parse(app, {arguments.begin(), separator}, &options.words)) return leave;
