@@ -13,21 +13,35 @@ namespace pushmill {
 std::optional<cli::Leave> parse_run(const std::vector<std::string>& given, RunOptions& options) {
   CLI::App app("Runs a command for each argument, many at a time, and loses none.", "pushmill run");
   cli::set_usage(app, "pushmill run [OPTIONS] COMMAND ::: ARGUMENTS\n       pushmill run [OPTIONS] COMMAND < LINES");
-  app.footer("{} in COMMAND stands for the argument, {#} for its number. Without COMMAND each line or argument is a command.\n"
+  app.footer("Examples:\n"
+             "  pushmill run gzip -9 ::: *.log\n"
+             "  find . -name '*.wav' -print0 | pushmill run -0 lame {} {.}.mp3\n"
+             "  pushmill run -k --joblog log --retries 3 --timeout 10m ./simulate {1} {2} ::: a b c ::: 1 2 3\n"
+             "  pushmill run --run-dir night ./simulate < cases        # killed? pushmill resume night\n"
+             "\n"
+             "{} in COMMAND stands for the argument, {#} for its number; without {} it comes behind COMMAND.\n"
+             "Without COMMAND each line or argument is a command. GNU parallel's options are the same here.\n"
              "Exit status: the number of failed jobs; 101 if more than 100 failed.");
-  cli::add_count(app, "-j,--jobs", options.slots, 1, wire::kMaxWindow, "run N jobs at a time; default: one for each CPU that this process may use");
-  app.add_flag("-k,--keep-order", options.keep_order, "write outputs in the order of the input");
-  sink::add_keep_output(app, options.keep_output);
+  cli::begin_group(app, "Input");
   app.add_option("-a,--arg-file", options.input_file, "read the lines from FILE instead of standard input")->type_name("FILE");
-  cli::add_work(app, options.work);
+  cli::begin_group(app, "Output");
+  app.add_flag("-k,--keep-order", options.keep_order, "write outputs in the order of the input");
   app.add_option("--joblog", options.joblog, "write a log in GNU parallel's format")->type_name("FILE");
+  sink::add_keep_output(app, options.keep_output);
+  cli::begin_group(app, "How many, and how long");
+  cli::add_count(app, "-j,--jobs", options.slots, 1, wire::kMaxWindow, "run N jobs at a time; default: one for each CPU that this process may use");
   cli::add_duration(app, "--timeout", options.timeout, "limit of one attempt; its whole process tree is ended");
   cli::add_ending(app, options.term_seq, options.kill_leftovers);
+  cli::begin_group(app, "When jobs fail");
   ventilator::add_policy(app, options.policy);
-  ventilator::add_durability(app, options.durability, "process");
+  cli::begin_group(app, "The run, kept on disk");
   app.add_option("--run-dir", options.run_directory, "directory of the run: kept, and continued if it holds this run already")->type_name("DIR");
   app.add_flag("--keep-run", options.keep_run, "keep the run directory after success");
+  ventilator::add_durability(app, options.durability, "process");
   cli::add_take_over(app, [&options] { options.take_over = io::TakeOver::Yes; });
+  cli::begin_group(app, "Jobs that are not commands");
+  cli::add_work(app, options.work);
+  cli::begin_group(app, "Help");
 
   std::vector<std::string> arguments = given;
   if (auto leave = settle_gnu_options(app, arguments)) return leave;

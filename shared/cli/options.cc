@@ -13,6 +13,7 @@ namespace cli {
 std::optional<Leave> parse(CLI::App& app, const std::vector<std::string>& arguments, std::vector<std::string>* rest) {
   app.prefix_command(rest != nullptr);
   app.positionals_at_end(false);
+  app.set_help_flag("-h,--help", "show this");  // anew: so it stands last
   try {
     std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());
     app.parse(reversed);
@@ -33,17 +34,55 @@ std::optional<Leave> parse(CLI::App& app, const std::vector<std::string>& argume
   return std::nullopt;
 }
 
-void set_usage(CLI::App& app, const std::string& usage) {
-  class WithUsage : public CLI::Formatter {
-   public:
-    explicit WithUsage(std::string usage) : usage_(std::move(usage)) {}
-    std::string make_usage(const CLI::App*, std::string) const override { return "Usage: " + usage_ + "\n"; }
+namespace {
 
-   private:
-    std::string usage_;
-  };
-  app.formatter(std::make_shared<WithUsage>(usage));
+constexpr std::size_t kHelpWidth = 100, kTextColumn = 28;
+
+// `text` in lines that fit beside a column; the first line continues a line of `used` characters.
+std::string wrapped(const std::string& text, std::size_t used) {
+  std::string out;
+  if (used + 2 > kTextColumn) out = "\n", used = 0;
+  out.append(kTextColumn - used, ' ');
+  std::size_t column = kTextColumn;
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t end = std::min(text.find(' ', at), text.size());
+    if (column + end - at > kHelpWidth && column > kTextColumn) {
+      out.back() = '\n';
+      out.append(kTextColumn, ' ');
+      column = kTextColumn;
+    }
+    out.append(text, at, end - at).append(" ");
+    column += end - at + 1;
+    at = end + 1;
+  }
+  out.back() = '\n';
+  return out;
 }
+
+class Help : public CLI::Formatter {
+ public:
+  explicit Help(std::string usage) : usage_(std::move(usage)) {}
+
+  std::string make_usage(const CLI::App*, std::string) const override { return "Usage: " + usage_ + "\n"; }
+
+  std::string make_option(const CLI::Option* option, bool is_positional) const override {
+    const std::string value = option->get_type_size() == 0 || option->get_type_name().empty() ? "" : " " + option->get_type_name();
+    const std::string left = "  " + (is_positional ? option->get_name(true) : option->get_name(false, true)) + value;
+    std::string text = make_option_desc(option);
+    if (!option->get_default_str().empty()) text += " (" + option->get_default_str() + ")";
+    if (option->get_required() && !is_positional) text += "; it must be given";
+    return left + wrapped(text, left.size());
+  }
+
+ private:
+  std::string usage_;
+};
+
+}  // namespace
+
+void set_usage(CLI::App& app, const std::string& usage) { app.formatter(std::make_shared<Help>(usage)); }
+
+void begin_group(CLI::App& app, const std::string& heading) { app.option_defaults()->group(heading); }
 
 CLI::Option* add_duration(CLI::App& app, const std::string& name, base::Duration& value, const std::string& help) {
   return app.add_option_function<std::string>(

@@ -27,8 +27,11 @@ struct Leave {
 // Parses argv[1..]. What stands behind the first word that is no option (the command template) goes to `rest`, if given; otherwise such a word is an error.
 std::optional<Leave> parse(CLI::App& app, const std::vector<std::string>& arguments, std::vector<std::string>* rest);
 
-// The usage line of the help.
+// The usage line of the help, and its shape: options under the headings of their groups, each text wrapped beside its option.
 void set_usage(CLI::App& app, const std::string& usage);
+
+// The options added from here on stand under this heading of the help.
+void begin_group(CLI::App& app, const std::string& heading);
 
 // Options whose values are durations, sizes or counts, with errors in the user's words.
 CLI::Option* add_duration(CLI::App& app, const std::string& name, base::Duration& value, const std::string& help);
