@@ -124,7 +124,7 @@ def built(name):
     return None
 
 
-def need(program, how="scripts/setup --compare"):
+def need(program, how="scripts/setup"):
     if shutil.which(program):
         return True
     add("", "", program, "not installed", "", how)

@@ -4,6 +4,7 @@
 from_help.py PROGRAMS VERSION OUT      PROGRAMS: the directory with pushmill, ventilator, worker and sink
 """
 import datetime
+import gzip
 import itertools
 import os
 import pathlib
@@ -172,7 +173,7 @@ def main():
     for name, page in zip(names, [whole, *pages.values()]):
         title = page.purpose.rstrip(".")
         content = man(name, title[0].lower() + title[1:], page, text.get(name, []), version, names)
-        (out / f"man/{name}.1").write_text(content)
+        (out / f"man/{name}.1.gz").write_bytes(gzip.compress(content.encode(), mtime=0))
     (out / "bash/pushmill").write_text(bash(pages))
     (out / "zsh/_pushmill").write_text(zsh(pages))
 

@@ -1,0 +1,94 @@
+#!/usr/bin/python3
+"""The Debian package, made by cpack, installed into a root of its own, used from there and removed: nothing is left.
+
+$PUSHMILL_BUILD: the build directory
+"""
+import gzip
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+
+BUILD = pathlib.Path(os.environ["PUSHMILL_BUILD"])
+COMMANDS = ("run", "resume", "status", "log", "output", "why", "debug", "retry", "sql", "runs", "rm", "sink", "ventilator", "worker")
+
+
+def run(*words, **options):
+    done = subprocess.run([str(word) for word in words], capture_output=True, text=True, **options)
+    if done.returncode:
+        raise AssertionError(f"{words}: status {done.returncode}\n{done.stdout}{done.stderr}")
+    return done.stdout
+
+
+def files_in(root):
+    return {path.relative_to(root).as_posix() for path in root.rglob("*") if not path.is_dir() and not path.is_relative_to(root / "var")}
+
+
+class Package(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.top = tempfile.TemporaryDirectory(prefix="package.")
+        run("cpack", "-G", "DEB", "-B", cls.top.name, cwd=BUILD)
+        cls.package, = pathlib.Path(cls.top.name).glob("*.deb")
+        cls.root = pathlib.Path(cls.top.name) / "root"
+        (cls.root / "var/lib/dpkg").mkdir(parents=True)
+        (cls.root / "var/lib/dpkg/status").touch()
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.top.cleanup()
+
+    def dpkg(self, *words):
+        as_root = [] if os.geteuid() == 0 else ["fakeroot"]
+        # Its dependencies are packages of this system, not of that root; they are looked at for themselves.
+        run(*as_root, "dpkg", f"--root={self.root}", "--force-depends", "--log=/dev/null", *words, env={**os.environ, "PATH": os.environ["PATH"] + ":/usr/sbin:/sbin"})
+
+    def test_it_is_installed_used_and_removed(self):
+        self.dpkg("--install", self.package)
+        installed = files_in(self.root)
+        self.assertEqual({name for name in installed if "/bin/" in name}, {"usr/bin/pushmill"})
+        self.assertEqual({name for name in installed if "/libexec/" in name}, {f"usr/libexec/pushmill/{name}" for name in ("keeper", "sink", "ventilator", "worker")})
+        environment = {"PATH": "/usr/bin:/bin", "HOME": self.top.name, "LC_ALL": "C.UTF-8"}
+        program = self.root / "usr/bin/pushmill"
+        self.assertEqual(run(program, "run", "-k", "echo", ":::", "a", "b", env=environment), "a\nb\n")
+        self.assertIn("Usage", run(program, "worker", "--help", env=environment))
+        self.dpkg("--purge", "pushmill")
+        self.assertEqual(files_in(self.root), set())
+
+    def test_it_depends_on_the_libraries_and_nothing_that_is_not_here(self):
+        depends = run("dpkg-deb", "--field", self.package, "Depends")
+        for library in ("libzmq5", "libsqlite3-0", "libc6"):
+            self.assertIn(library, depends)
+        for name in re.findall(r"(?:^|, )([a-z0-9.+-]+)", depends):
+            self.assertIn("install ok installed", run("dpkg-query", "-W", "-f", "${Status}", name))
+
+    def test_every_command_has_a_page_that_man_shows_and_completions(self):
+        place = pathlib.Path(self.top.name) / "unpacked"
+        run("dpkg-deb", "--extract", self.package, place)
+        for name in ("pushmill", *(f"pushmill-{command}" for command in COMMANDS)):
+            text = gzip.decompress((place / f"usr/share/man/man1/{name}.1.gz").read_bytes()).decode()
+            for section in ("NAME", "SYNOPSIS", "DESCRIPTION", "SEE ALSO"):
+                self.assertIn(f".SH {section}\n", text, name)
+        if shutil.which("groff"):
+            page = gzip.decompress((place / "usr/share/man/man1/pushmill-run.1.gz").read_bytes())
+            shown = subprocess.run(["groff", "-man", "-Tutf8", "-ww"], input=page, capture_output=True)
+            self.assertEqual((shown.returncode, shown.stderr), (0, b""))
+        script = (f'. "{place}/usr/share/bash-completion/completions/pushmill"; complete_words() {{ COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); '
+                  '_pushmill 2>/dev/null; echo "${COMPREPLY[*]}"; }; complete_words pushmill ru; complete_words pushmill run --keep-o')
+        self.assertEqual(run("bash", "-c", script), "run runs\n--keep-order --keep-output\n")
+        self.assertIn("#compdef pushmill\n", (place / "usr/share/zsh/vendor-completions/_pushmill").read_text())
+        if shutil.which("zsh"):
+            run("zsh", "-n", place / "usr/share/zsh/vendor-completions/_pushmill")
+
+
+if __name__ == "__main__":
+    needed = ["cpack", "dpkg", "dpkg-deb", "dpkg-shlibdeps"] + (["fakeroot"] if os.geteuid() else [])
+    missing = [tool for tool in needed if not shutil.which(tool)]
+    if missing:
+        print(f"SKIP: no {', '.join(missing)} here: no Debian package can be made and installed")
+        sys.exit(77)
+    unittest.main()
