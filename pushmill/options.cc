@@ -4,7 +4,6 @@
 #include <algorithm>
 
 #include "cli/exit_status.h"
-#include "sink/options_output.h"
 #include "wire/limits.h"
 
 namespace pushmill {
@@ -16,10 +15,11 @@ std::optional<cli::Leave> parse_run(const std::vector<std::string>& arguments, R
              "Exit status: the number of failed jobs; 101 if more than 100 failed.");
   cli::add_count(app, "-j,--jobs", options.slots, 1, wire::kMaxWindow, "run N jobs at a time; default: one for each CPU that this process may use");
   app.add_flag("-k,--keep-order", options.keep_order, "write outputs in the order of the input");
+  sink::add_output(app, options.output);
   sink::add_keep_output(app, options.keep_output);
   app.add_option("-a,--arg-file", options.input_file, "read the lines from FILE instead of standard input")->type_name("FILE");
   cli::add_work(app, options.work);
-  app.add_option("--joblog", options.joblog, "write a log in GNU parallel's format")->type_name("FILE");
+  app.add_option("--joblog", options.joblog, "write a log in GNU parallel's format; +FILE: at the end of FILE")->type_name("FILE");
   cli::add_duration(app, "--timeout", options.timeout, "limit of one attempt; its whole process tree is ended");
   cli::add_ending(app, options.term_seq, options.kill_leftovers);
   ventilator::add_policy(app, options.policy);
@@ -38,6 +38,7 @@ std::optional<cli::Leave> parse_run(const std::vector<std::string>& arguments, R
   for (const auto* words : {&options.words, options.arguments ? &*options.arguments : &options.words}) {
     if (const std::string* other = cli::find_source(*words)) return cli::Leave{cli::kExitUsage, *other + " is not supported here: there is one :::, or --arg-file\n"};
   }
+  if (auto leave = sink::check_output(options.output)) return leave;
   return ventilator::check_policy(options.policy);
 }
 

@@ -7,7 +7,7 @@
 
 #include "cli/options.h"
 #include "io/lock.h"
-#include "sink/output_writer.h"
+#include "sink/options_output.h"
 #include "ventilator/options_policy.h"
 
 namespace pushmill {
@@ -15,6 +15,7 @@ namespace pushmill {
 struct RunOptions {
   std::uint32_t slots = 0;  // 0: as many as the surroundings allow
   bool keep_order = false;
+  sink::OutputOptions output;
   sink::KeepOutput keep_output = sink::KeepOutput::Failed;
   std::string input_file, run_directory, joblog;
   cli::Work work;
