@@ -8,6 +8,17 @@
 
 namespace pushmill {
 
+namespace {
+// What the jobs' labels are for, the sink has to know as well.
+void show_labels(const ventilator::LabelOptions& label, sink::OutputOptions& output) {
+  output.tags = label.tag || label.tagstring;
+  output.files = label.files;
+  output.json = label.json;
+  output.out = label.out.has_value();
+  output.results = label.results.value_or("");
+}
+}  // namespace
+
 std::optional<cli::Leave> parse_run(const std::vector<std::string>& arguments, RunOptions& options) {
   CLI::App app("Runs a command for each argument, many at a time, and loses none.", "pushmill run");
   cli::set_usage(app, "pushmill run [OPTIONS] COMMAND ::: ARGUMENTS\n       pushmill run [OPTIONS] COMMAND < LINES");
@@ -23,6 +34,7 @@ std::optional<cli::Leave> parse_run(const std::vector<std::string>& arguments, R
   cli::add_duration(app, "--timeout", options.timeout, "limit of one attempt; its whole process tree is ended");
   cli::add_ending(app, options.term_seq, options.kill_leftovers);
   ventilator::add_policy(app, options.policy);
+  ventilator::add_label(app, options.label);
   ventilator::add_durability(app, options.durability, "process");
   app.add_option("--run-dir", options.run_directory, "directory of the run: kept, and continued if it holds this run already")->type_name("DIR");
   app.add_flag("--keep-run", options.keep_run, "keep the run directory after success");
@@ -38,6 +50,8 @@ std::optional<cli::Leave> parse_run(const std::vector<std::string>& arguments, R
   for (const auto* words : {&options.words, options.arguments ? &*options.arguments : &options.words}) {
     if (const std::string* other = cli::find_source(*words)) return cli::Leave{cli::kExitUsage, *other + " is not supported here: there is one :::, or --arg-file\n"};
   }
+  if (auto leave = ventilator::check_label(options.label)) return leave;
+  show_labels(options.label, options.output);
   if (auto leave = sink::check_output(options.output)) return leave;
   return ventilator::check_policy(options.policy);
 }

@@ -8,6 +8,7 @@
 #include "cli/options.h"
 #include "io/lock.h"
 #include "sink/options_output.h"
+#include "ventilator/options_label.h"
 #include "ventilator/options_policy.h"
 
 namespace pushmill {
@@ -25,6 +26,7 @@ struct RunOptions {
   base::TermSeq term_seq;
   bool kill_leftovers = false;
   ventilator::PolicyOptions policy;
+  ventilator::LabelOptions label;
   io::Durability durability = io::Durability::Process;
   std::vector<std::string> words;                      // of the command template
   std::optional<std::vector<std::string>> arguments;  // behind :::
