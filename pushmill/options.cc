@@ -5,10 +5,20 @@
 
 #include "cli/exit_status.h"
 #include "pushmill/options_gnu.h"
-#include "sink/options_output.h"
 #include "wire/limits.h"
 
 namespace pushmill {
+
+namespace {
+// What the jobs' labels are for, the sink has to know as well.
+void show_labels(const ventilator::LabelOptions& label, sink::OutputOptions& output) {
+  output.tags = label.tag || label.tagstring;
+  output.files = label.files;
+  output.json = label.json;
+  output.out = label.out.has_value();
+  output.results = label.results.value_or("");
+}
+}  // namespace
 
 std::optional<cli::Leave> parse_run(const std::vector<std::string>& given, RunOptions& options) {
   CLI::App app("Runs a command for each argument, many at a time, and loses none.", "pushmill run");
@@ -26,7 +36,9 @@ std::optional<cli::Leave> parse_run(const std::vector<std::string>& given, RunOp
   app.add_option("-a,--arg-file", options.input_file, "read the lines from FILE instead of standard input")->type_name("FILE");
   cli::begin_group(app, "Output");
   app.add_flag("-k,--keep-order", options.keep_order, "write outputs in the order of the input");
-  app.add_option("--joblog", options.joblog, "write a log in GNU parallel's format")->type_name("FILE");
+  app.add_option("--joblog", options.joblog, "write a log in GNU parallel's format; +FILE: at the end of FILE")->type_name("FILE");
+  sink::add_output(app, options.output);
+  ventilator::add_label(app, options.label);
   sink::add_keep_output(app, options.keep_output);
   cli::begin_group(app, "How many, and how long");
   cli::add_count(app, "-j,--jobs", options.slots, 1, wire::kMaxWindow, "run N jobs at a time; default: one for each CPU that this process may use");
@@ -55,6 +67,9 @@ std::optional<cli::Leave> parse_run(const std::vector<std::string>& given, RunOp
   for (const auto* words : {&options.words, options.arguments ? &*options.arguments : &options.words}) {
     if (const std::string* other = cli::find_source(*words)) return cli::Leave{cli::kExitUsage, *other + " is not supported here: there is one :::, or --arg-file\n"};
   }
+  if (auto leave = ventilator::check_label(options.label)) return leave;
+  show_labels(options.label, options.output);
+  if (auto leave = sink::check_output(options.output)) return leave;
   return ventilator::check_policy(options.policy);
 }
 

@@ -7,7 +7,8 @@
 
 #include "cli/options.h"
 #include "io/lock.h"
-#include "sink/output_writer.h"
+#include "sink/options_output.h"
+#include "ventilator/options_label.h"
 #include "ventilator/options_policy.h"
 
 namespace pushmill {
@@ -15,6 +16,7 @@ namespace pushmill {
 struct RunOptions {
   std::uint32_t slots = 0;  // 0: as many as the surroundings allow
   bool keep_order = false;
+  sink::OutputOptions output;
   sink::KeepOutput keep_output = sink::KeepOutput::Failed;
   std::string input_file, run_directory, joblog;
   cli::Work work;
@@ -24,6 +26,7 @@ struct RunOptions {
   base::TermSeq term_seq;
   bool kill_leftovers = false;
   ventilator::PolicyOptions policy;
+  ventilator::LabelOptions label;
   io::Durability durability = io::Durability::Process;
   std::vector<std::string> words;                      // of the command template
   std::optional<std::vector<std::string>> arguments;  // behind :::

@@ -114,7 +114,9 @@ base::Result<std::unique_ptr<Roles>> Roles::open(const Plan& plan, const worker:
 }
 
 base::Status Roles::open_roles(const Plan& plan, const worker::CallerSignals& caller, int interrupt_fd, ventilator::JobSource* source) {
-  const ventilator::JobDefaults defaults{plan.origin.shell, "", plan.options.timeout, plan.options.term_seq, plan.options.kill_leftovers};
+  const auto how = plan.options.output.presentation();
+  const bool is_live = how.live != sink::Presentation::Live::No;
+  const ventilator::JobDefaults defaults{plan.origin.shell, "", plan.options.timeout, plan.options.term_seq, plan.options.kill_leftovers, is_live};
   ventilator::ShellConfig ventilator;
   ventilator.sink_endpoint = kSinkEndpoint;
   ventilator.listen = kFeedbackEndpoint;
@@ -122,6 +124,7 @@ base::Status Roles::open_roles(const Plan& plan, const worker::CallerSignals& ca
   ventilator.take_over = plan.options.take_over;
   ventilator.origin = plan.origin.encode();
   ventilator.durability = plan.options.durability;
+  ventilator.is_live = is_live;
   ventilator.policy = plan.options.policy.policy;
   ventilator.retry_delay = plan.options.policy.delay();
   ventilator.is_embedded = true;
@@ -140,6 +143,9 @@ base::Status Roles::open_roles(const Plan& plan, const worker::CallerSignals& ca
   sink.take_over = plan.options.take_over;
   sink.durability = plan.options.durability;
   sink.joblog = plan.options.joblog;
+  sink.how = how;
+  sink.table = plan.options.output.table();
+  sink.folder = plan.options.output.folder;
   sink.keep = plan.options.keep_output;
   sink.order = plan.options.keep_order ? sink::Order::Job : sink::Order::Completion;
   sink.stop_fd = quit_.fd();

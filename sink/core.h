@@ -49,6 +49,8 @@ class Core {
   std::size_t workers() const { return workers_.size(); }
   bool knows(const WorkerId& worker) const { return workers_.contains(worker); }
   std::size_t heard_workers() const;  // in the last two leases, as far as the ventilator keeps lanes
+  bool wants_output(const Attempt& attempt);  // neither its job nor itself has come to an end that counts
+  const LiveAttempt* find_live(const Attempt& attempt);  // none: not known, or it has ended
   std::uint64_t ignored() const { return ignored_; }        // messages that changed nothing
   std::uint64_t superseded() const { return superseded_; }  // results that came after their job was finished
 
@@ -86,7 +88,6 @@ class Core {
   bool is_plausible(const Attempt& attempt) const;
   void take_result(wire::Result&& result, const WorkerId& worker, const std::string& host);
   void end_attempt(JobRecord& record, wire::Result&& result, const WorkerId& worker, const std::string& host);
-  bool wants_output(const Attempt& attempt);
   bool is_whole(const wire::Result& result) const;
   bool is_hopeless(const wire::Result& result);
   void drop_outputs(const Attempt& attempt);

@@ -25,6 +25,11 @@ bool Core::wants_output(const Attempt& attempt) {
   return ended == nullptr || ended->outcome == Outcome::Lost;
 }
 
+const LiveAttempt* Core::find_live(const Attempt& attempt) {
+  JobRecord* record = progress_.find(attempt.job);
+  return record == nullptr ? nullptr : record->find_live(attempt);
+}
+
 // A file only grows at its end. What is not wanted counts as stored: nobody is to keep it.
 void Core::on_event(wire::Output&& message) {
   if (!is_plausible(message.attempt) || message.offset > kGreatestLength) return void(++ignored_);

@@ -6,13 +6,14 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <charconv>
 #include <cstring>
+
+#include "sink/job_fields.h"
+#include "sink/presentation.h"
 
 namespace sink {
 
 using base::Error;
-using base::Outcome;
 using base::Status;
 
 namespace {
@@ -22,79 +23,13 @@ constexpr std::size_t kReplayFlush = 1u << 20;       // bytes
 constexpr std::uint64_t kReplayRows = 1'000'000;     // sorted at a time
 constexpr std::size_t kRuntimeWidth = 10;            // "%10.3f"
 
-template <typename Number>
-void append(std::string& line, Number number) {
-  char digits[24];
-  const auto end = std::to_chars(digits, digits + sizeof digits, number).ptr;
-  line.append(digits, end);
-}
-
-// Seconds with three decimals.
-void append_seconds(std::string& line, std::uint64_t milliseconds, std::size_t width) {
-  char digits[24];
-  const auto end = std::to_chars(digits, digits + sizeof digits, milliseconds / 1000).ptr;
-  const auto length = static_cast<std::size_t>(end - digits) + 4;
-  if (length < width) line.append(width - length, ' ');
-  line.append(digits, end);
-  line += '.';
-  const auto thousandths = milliseconds % 1000;
-  line += static_cast<char>('0' + thousandths / 100);
-  line += static_cast<char>('0' + thousandths / 10 % 10);
-  line += static_cast<char>('0' + thousandths % 10);
-}
-
-struct Exit {
-  std::int32_t value = 0;
-  std::int32_t signal = 0;
-};
-
-Exit exit_of(const wire::Result& result) {
-  switch (result.outcome) {
-    case Outcome::Ok: return {0, 0};
-    case Outcome::Timeout:
-      if (result.signal == 0 && result.exit_code != 0) return {result.exit_code, 0};
-      return {-1, result.signal};
-    case Outcome::Failed:
-    case Outcome::Oom:
-      if (result.signal != 0) return {0, result.signal};
-      return {result.exit_code != 0 ? result.exit_code : 255, 0};
-    case Outcome::Lost:
-    case Outcome::Returned:
-    case Outcome::Cancelled:
-    case Outcome::Superseded: break;
-  }
-  return {-1, 9};
-}
-
-// A host name comes from a worker: it must not break the line.
-void append_host(std::string& line, const std::string& host, const std::string& local_host) {
-  if (host.empty() || host == local_host) {
-    line += ':';
-    return;
-  }
-  for (const char c : host) line += static_cast<unsigned char>(c) <= ' ' ? '?' : c;
-}
-
 void append_line(std::string& line, const Row& row, const std::string& local_host) {
-  const wire::Result& r = row.result;
-  append(line, r.attempt.job);
-  line += '\t';
-  append_host(line, row.host, local_host);
-  line += '\t';
-  const auto started = static_cast<std::uint64_t>(std::max<base::WallTime>(r.started_at, 0));
-  append_seconds(line, (started + 500) / 1000, 0);  // the start is rounded, the runtime cut: as GNU parallel does
-  line += '\t';
-  append_seconds(line, r.runtime_us / 1000, kRuntimeWidth);
-  line += "\t0\t";
-  append(line, r.out_bytes);
-  line += '\t';
-  const Exit exit = exit_of(r);
-  append(line, exit.value);
-  line += '\t';
-  append(line, exit.signal);
-  line += '\t';
+  const JobFields fields = fields_of(row, label_of(row.result.label).number, local_host);
+  line += std::to_string(fields.number) + '\t' + fields.host + '\t' + fields.started + '\t';
+  line.append(std::max(fields.runtime.size(), kRuntimeWidth) - fields.runtime.size(), ' ');
+  line += fields.runtime + "\t0\t" + std::to_string(fields.received) + '\t' + std::to_string(fields.exit_value) + '\t' + std::to_string(fields.signal) + '\t';
   const std::size_t command = line.size();
-  line += r.command;
+  line += row.result.command;
   std::replace(line.begin() + static_cast<std::ptrdiff_t>(command), line.end(), '\n', '\0');  // as GNU parallel does; tabs stay
   line += '\n';
 }
@@ -117,6 +52,8 @@ base::Result<Joblog> Joblog::open(const std::string& path, const std::string& lo
   } else if (joblog.is_ours(mark, log)) {
     if (auto done = joblog.cut(mark.offset); !done) return done.error();
     joblog.mark_ = mark;
+  } else if (joblog.appends_) {
+    if (auto done = joblog.go_to_end(); !done) return done.error();
   } else {
     if (auto done = joblog.cut(0); !done) return done.error();
     joblog.pending_ = kHeader;
@@ -146,13 +83,25 @@ bool Joblog::is_ours(const JoblogMark& mark, ResultLog& log) const {
     std::string found(text.size(), '\0');
     return ::pread(fd_.get(), found.data(), found.size(), static_cast<off_t>(at)) == static_cast<ssize_t>(found.size()) && found == text;
   };
-  if (!holds(kHeader, 0)) return false;
+  if (!holds(kHeader, 0) && !appends_) return false;
   if (mark.seq == 0) return mark.offset == kHeader.size();
   const auto row = log.row(mark.job);
   if (!row && row.error().kind == Error::Kind::NotFound) return has_line_before(mark.offset, mark.job);  // a user's retry took it away; its line stays
   if (!row) return false;
   const std::string line = joblog_line(*row, local_host_);
   return mark.offset >= kHeader.size() + line.size() && holds(line, mark.offset - line.size());
+}
+
+// The file is somebody else's up to there, and may have been left in the middle of a line.
+Status Joblog::go_to_end() {
+  const off_t end = ::lseek(fd_.get(), 0, SEEK_END);
+  if (end < 0) return error("cannot seek", errno);
+  char last = '\n';
+  if (end > 0 && ::pread(fd_.get(), &last, 1, end - 1) != 1) return error("cannot read it", errno);
+  if (end == 0) pending_ = kHeader;
+  else if (last != '\n') pending_ = '\n';
+  mark_ = {static_cast<std::uint64_t>(end), 0, 0};
+  return base::ok();
 }
 
 // Whether a line of `job` ends there, so far as its last 64 KiB tell.

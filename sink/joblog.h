@@ -15,16 +15,14 @@
 
 namespace sink {
 
-// The line of `row`, with its newline. Where pushmill knows more than the format can say:
-// - Host is ":" for a worker on `local_host` or on an unknown host. Receive is the length of stdout, Send always 0.
-// - a job killed by a signal has Exitval 0; one that ran into its time limit -1, or its own status if it still exited with one;
-// - a lost or cancelled job has -1 and 9: killed, and not by itself;
-// - a job that failed though its command did not (say, its output was too large) has 255, so that it never reads as a success.
+// The line of `row`, with its newline; job_fields.h says what stands in it.
 std::string joblog_line(const Row& row, const std::string& local_host);
 
 class Joblog {
  public:
-  // A file that is what `log` last said of it is cut back to that mark; any other, also an empty or a lost one, is overwritten. Then
+  // A path that begins with `+` is that of a file to append to.
+  // A file that is what `log` last said of it is cut back to that mark; any other, also an empty or a lost one, is overwritten, or gets
+  // its first line if it is empty and is to be appended to. Then
   // the lines of all rows behind the mark are written. A pipe or a device just gets the header and those lines.
   static base::Result<Joblog> open(const std::string& path, const std::string& local_host, ResultLog& log);
 
@@ -33,8 +31,10 @@ class Joblog {
   base::Result<JoblogMark> flush();
 
  private:
-  Joblog(std::string path, std::string local_host) : path_(std::move(path)), local_host_(std::move(local_host)) {}
+  Joblog(const std::string& path, std::string local_host)
+      : path_(path.starts_with('+') ? path.substr(1) : path), appends_(path.starts_with('+')), local_host_(std::move(local_host)) {}
   base::Status open_file();
+  base::Status go_to_end();
   bool is_ours(const JoblogMark& mark, ResultLog& log) const;
   bool has_line_before(std::uint64_t offset, base::JobId job) const;
   base::Status cut(std::uint64_t offset);
@@ -42,6 +42,7 @@ class Joblog {
   base::Error error(const char* what, int code) const;
 
   std::string path_;
+  bool appends_ = false;
   std::string local_host_;
   io::UniqueFd fd_;
   bool is_regular_ = false;

@@ -27,6 +27,9 @@ base::Result<int> run(const sink::Options& options) {
   config.durability = options.durability;
   config.joblog = options.joblog;
   config.keep = options.keep_output;
+  config.how = options.output.presentation();
+  config.table = options.output.table();
+  config.folder = options.output.folder;
   config.order = options.keep_order ? sink::Order::Job : sink::Order::Completion;
   config.stop_fd = signals->fd();
   const cli::Log log("sink", cli::LogLevel::Info);

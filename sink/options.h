@@ -8,7 +8,7 @@
 #include "cli/options.h"
 #include "io/database.h"
 #include "io/lock.h"
-#include "sink/output_writer.h"
+#include "sink/options_output.h"
 
 namespace sink {
 
@@ -17,6 +17,7 @@ struct Options {
   std::string run_directory, joblog;
   bool keep_order = false;
   KeepOutput keep_output = KeepOutput::All;
+  OutputOptions output;
   io::Durability durability = io::Durability::Power;
   io::TakeOver take_over = io::TakeOver::No;
   bool insecure = false;

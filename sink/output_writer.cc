@@ -1,183 +1,27 @@
 #include "sink/output_writer.h"
 
 #include <fcntl.h>
-#include <poll.h>
 #include <pthread.h>
 #include <sys/eventfd.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <bitset>
 #include <cerrno>
-#include <climits>
 #include <csignal>
 #include <cstring>
-#include <deque>
-#include <map>
 #include <system_error>
-#include <tuple>
-#include <unordered_map>
 #include <utility>
-
-#include "base/one_line.h"
-#include "cli/status_line.h"
 
 namespace sink {
 
 using base::Error;
 using base::Status;
+using wire::OutputStream;
 
 namespace {
 
-constexpr std::size_t kBuffer = 64u << 10;  // bytes gathered for one write
 constexpr std::size_t kBatch = 1024;        // jobs taken under one lock
-constexpr std::size_t kFilePiece = 256u << 10;
 constexpr std::size_t kSmall = 4096;        // outputs of a job that are not worth the freeing
-
-}  // namespace
-
-struct Emission {
-  enum class Kind : std::uint8_t { Held, Fetch, Silent };  // outputs here, in results.db, none
-  base::JobId job = 0;
-  std::uint64_t mark = 0;  // of emission, when this job is out
-  Kind kind = Kind::Silent;
-  bool failed = false;
-  std::string out, err;
-  // What it takes in memory while it waits, roughly: a million outputs of three bytes are more than three megabytes.
-  std::size_t bytes() const { return out.size() + err.size() + 128; }
-};
-
-class Backlog {
- public:
-  virtual ~Backlog() = default;
-  // Returns whether it keeps the outputs; if not, it will say Fetch.
-  virtual bool add(std::uint64_t seq, Emission emission) = 0;
-  // Appends up to `most` jobs whose turn it is.
-  virtual void take(std::size_t most, std::vector<Emission>& batch) = 0;
-
-  // The jobs whose turn it is were not remembered: those with after < seq <= until are wanted, for refill().
-  struct Range {
-    std::uint64_t after = 0, until = 0;
-  };
-  virtual std::optional<Range> wanted() const { return std::nullopt; }
-  virtual void refill(const Range&, const std::vector<Finished>&) {}
-};
-
-namespace {
-
-class CompletionBacklog : public Backlog {
- public:
-  // The rows behind `mark` up to `last` are there and have not been added.
-  CompletionBacklog(std::uint64_t mark, std::uint64_t last, std::size_t remembered)
-      : remembered_(remembered), covered_(mark), last_(std::max(mark, last)) {}
-
-  bool add(std::uint64_t seq, Emission emission) override {
-    last_ = seq;
-    if (covered_ + 1 != seq || queue_.size() >= remembered_) return false;  // behind: every row since `covered_` comes by refill()
-    covered_ = seq;
-    queue_.push_back({emission.job, seq, emission.kind, emission.failed});
-    if (emission.kind != Emission::Kind::Held) return false;
-    held_.emplace_back(std::move(emission.out), std::move(emission.err));
-    return true;
-  }
-
-  void take(std::size_t most, std::vector<Emission>& batch) override {
-    for (; most > 0 && !queue_.empty(); --most, queue_.pop_front()) {
-      const Waiting& next = queue_.front();
-      batch.push_back({next.job, next.seq, next.kind, next.failed, {}, {}});
-      if (next.kind != Emission::Kind::Held) continue;
-      std::tie(batch.back().out, batch.back().err) = std::move(held_.front());
-      held_.pop_front();
-    }
-  }
-
-  std::optional<Range> wanted() const override {
-    if (!queue_.empty() || covered_ == last_) return std::nullopt;
-    return Range{covered_, std::min<std::uint64_t>(last_, covered_ + remembered_)};
-  }
-  void refill(const Range& range, const std::vector<Finished>& rows) override {
-    for (const Finished& row : rows) queue_.push_back({row.job, row.seq, row.silent ? Emission::Kind::Silent : Emission::Kind::Fetch, row.failed});
-    covered_ = range.until;
-  }
-
- private:
-  struct Waiting {
-    base::JobId job;
-    std::uint64_t seq;
-    Emission::Kind kind;
-    bool failed;
-  };
-  const std::size_t remembered_;
-  std::deque<Waiting> queue_;
-  std::deque<std::pair<std::string, std::string>> held_;  // the outputs of those that say so, in the same order
-  std::uint64_t covered_;                                 // all rows up to here are in the queue or have been taken
-  std::uint64_t last_;                                    // the newest row
-};
-
-class JobBacklog : public Backlog {
- public:
-  explicit JobBacklog(base::JobId next) : next_(next) {}
-
-  bool add(std::uint64_t, Emission emission) override {
-    if (emission.job < next_) return false;
-    if (emission.kind == Emission::Kind::Held) return held_.emplace(emission.job, std::move(emission)).second;
-    Chunk& chunk = chunks_[emission.job / kChunk];
-    chunk.finished.set(emission.job % kChunk);
-    chunk.silent.set(emission.job % kChunk, emission.kind == Emission::Kind::Silent);
-    return false;
-  }
-
-  void take(std::size_t most, std::vector<Emission>& batch) override {
-    for (; most > 0; --most) {
-      if (const auto held = held_.find(next_); held != held_.end()) {
-        batch.push_back(std::move(held->second));
-        held_.erase(held);
-      } else {
-        const auto chunk = chunks_.find(next_ / kChunk);
-        if (chunk == chunks_.end() || !chunk->second.finished[next_ % kChunk]) return;
-        const bool silent = chunk->second.silent[next_ % kChunk];
-        batch.push_back({next_, next_, silent ? Emission::Kind::Silent : Emission::Kind::Fetch, false, {}, {}});  // fetched: the row says whether it failed
-      }
-      if (++next_ % kChunk == 0) chunks_.erase(next_ / kChunk - 1);
-    }
-  }
-
- private:
-  static constexpr std::size_t kChunk = 4096;
-  struct Chunk {
-    std::bitset<kChunk> finished, silent;
-  };
-  base::JobId next_;
-  std::unordered_map<base::JobId, Emission> held_;
-  std::map<std::uint64_t, Chunk> chunks_;  // of the jobs that wait without their outputs
-};
-
-// Why a job failed, as a line, where that is not for its command to say.
-std::string notice(const wire::Result& result) {
-  if (result.outcome == base::Outcome::Ok) return {};
-  std::string why = result.reason;
-  if (why.empty() && result.outcome == base::Outcome::Timeout) why = "it was over its time limit";
-  if (why.empty()) return {};
-  const bool is_in_line = !result.err.empty() && result.err.back() != '\n';
-  return (is_in_line ? "\npushmill: job " : "pushmill: job ") + std::to_string(result.attempt.job) + ": " + base::one_line(why) + "\n";
-}
-
-bool is_file(int fd) {
-  struct stat status {};
-  return ::fstat(fd, &status) == 0 && (S_ISREG(status.st_mode) || S_ISBLK(status.st_mode));
-}
-
-bool is_pipe(int fd) {
-  struct stat status {};
-  return ::fstat(fd, &status) == 0 && S_ISFIFO(status.st_mode);
-}
-
-// The terminal once more, for us alone and never blocking: one with a little room makes a larger write wait, and a stopped one (^S) for ever.
-io::UniqueFd open_terminal(int fd) {
-  if (::isatty(fd) != 1) return {};
-  return io::UniqueFd(::open(("/proc/self/fd/" + std::to_string(fd)).c_str(), O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
-}
 
 void signal_eventfd(int fd) {
   const std::uint64_t one = 1;
@@ -185,42 +29,61 @@ void signal_eventfd(int fd) {
   [[maybe_unused]] const ssize_t n = ::write(fd, &one, sizeof one);
 }
 
+// Behind the last newline of [from, until); `from` if there is none.
+std::uint64_t end_of_lines(int file, std::uint64_t from, std::uint64_t until) {
+  char piece[16384];
+  std::uint64_t end = from;
+  for (std::uint64_t at = from; at < until;) {
+    const ssize_t n = ::pread(file, piece, std::min<std::uint64_t>(sizeof piece, until - at), static_cast<off_t>(at));
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) break;  // it was dropped
+    if (const auto found = std::string_view(piece, static_cast<std::size_t>(n)).rfind('\n'); found != std::string_view::npos) end = at + found + 1;
+    at += static_cast<std::uint64_t>(n);
+  }
+  return end;
+}
+
 }  // namespace
 
 base::Result<std::unique_ptr<OutputWriter>> OutputWriter::open(ResultLog& log, const OutputFiles& files, const Config& config) {
-  std::unique_ptr<OutputWriter> writer(new OutputWriter(log, files, config));
-  if (!writer->wake_fd_ || !writer->stop_fd_) return Error{Error::Kind::Io, std::string("cannot create an eventfd: ") + std::strerror(errno)};
+  io::UniqueFd table;
+  if (!config.table.empty()) {
+    table.reset(::open(config.table.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | O_NOCTTY | O_APPEND | (config.mark == 0 ? O_TRUNC : 0), 0666));
+    if (!table) return Error{Error::Kind::Io, "cannot write " + config.table + ": " + std::strerror(errno)};
+  }
+  std::unique_ptr<OutputWriter> writer(new OutputWriter(log, files, config, std::move(table)));
+  if (!writer->wake_fd_) return Error{Error::Kind::Io, std::string("cannot create an eventfd: ") + std::strerror(errno)};
+  if (auto ready = writer->outlet_.ready(); !ready) return ready.error();
   if (auto resumed = writer->resume(config.mark); !resumed) return resumed.error();
   if (auto started = writer->start(); !started) return started.error();
   return writer;
 }
 
-OutputWriter::OutputWriter(ResultLog& log, const OutputFiles& files, const Config& config)
+OutputWriter::OutputWriter(ResultLog& log, const OutputFiles& files, const Config& config, io::UniqueFd table)
     : log_(log),
       files_(files),
-      order_(config.order),
-      keep_(config.keep),
-      limits_(config.limits),
-      terminals_{open_terminal(config.out), open_terminal(config.err)},
-      out_{terminals_[0] ? terminals_[0].get() : config.out, is_file(config.out), is_pipe(config.out), ::isatty(config.out) == 1, "standard output"},
-      err_{terminals_[1] ? terminals_[1].get() : config.err, is_file(config.err), is_pipe(config.err), ::isatty(config.err) == 1, "standard error"},
+      config_(config),
+      table_(std::move(table)),
+      job_files_(files, config.how, config.folder, config.durability),
+      outlet_(table_ ? table_.get() : config.out, config.err, config.table),
       wake_fd_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
-      stop_fd_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
       emitted_(config.mark),
-      mark_(config.mark) {}
+      mark_(config.mark),
+      has_head_(config.mark > 0) {}
 
 OutputWriter::~OutputWriter() { stop(); }
 
 Status OutputWriter::resume(std::uint64_t mark) {
-  if (order_ == Order::Completion) {
-    backlog_ = std::make_unique<CompletionBacklog>(mark, log_.recovered().last_seq, limits_.remembered);
+  if (config_.order == Order::Completion) {
+    backlog_ = completion_backlog(mark, log_.recovered().last_seq, config_.limits.remembered);
     return base::ok();
   }
-  backlog_ = std::make_unique<JobBacklog>(mark + 1);
+  backlog_ = job_backlog(mark + 1);
   return log_.for_each_finished(
       [&](const Finished& row) {
         const bool is_out = row.seq <= log_.recovered().emitted_seq;  // before a retry of an earlier job
-        backlog_->add(row.seq, {row.job, row.job, row.silent || is_out ? Emission::Kind::Silent : Emission::Kind::Fetch, row.failed, {}, {}});
+        const bool is_silent = is_out || (row.silent && !config_.how.shows_silent());
+        backlog_->add(row.seq, {row.job, row.job, is_silent ? Emission::Kind::Silent : Emission::Kind::Fetch, row.failed, {}, {}});
       },
       mark);
 }
@@ -254,13 +117,43 @@ void OutputWriter::place(Row& row, std::uint64_t seq) {
   if (failure_) return;
   wire::Result& result = row.result;
   const base::JobId job = result.attempt.job;
-  const bool has_files = !row.out_file.empty() || !row.err_file.empty();
-  if (!has_files) result.err += notice(result);
-  Emission emission{job, order_ == Order::Job ? job : seq, Emission::Kind::Silent, result.outcome != base::Outcome::Ok, std::move(result.out), std::move(result.err)};
+  live_.erase(job);  // the row has all of it
+  const bool has_files = !row.out_file.empty() || !row.err_file.empty() || config_.how.has_file_a_job();
+  if (!has_files) dress(row);
+  Emission emission{job, config_.order == Order::Job ? job : seq, Emission::Kind::Silent, result.outcome != base::Outcome::Ok, std::move(result.out), std::move(result.err)};
   const std::size_t bytes = emission.bytes();
   const bool is_silent = !has_files && emission.out.empty() && emission.err.empty();
-  if (!is_silent) emission.kind = !has_files && held_bytes_ + bytes <= limits_.held_bytes ? Emission::Kind::Held : Emission::Kind::Fetch;
+  if (!is_silent) emission.kind = !has_files && held_bytes_ + bytes <= config_.limits.held_bytes ? Emission::Kind::Held : Emission::Kind::Fetch;
   if (backlog_->add(seq, std::move(emission))) held_bytes_.fetch_add(bytes, std::memory_order_relaxed);
+}
+
+// Its outputs become what is shown of it. REQUIRES: it has no files.
+void OutputWriter::dress(Row& row) {
+  wire::Result& result = row.result;
+  if (config_.how.is_plain()) return void(result.err += notice(result));
+  const base::Label label = label_of(result.label);
+  values_ = label.values.size();
+  std::string shown[2];
+  for (Part& part : present(config_.how, row, label, config_.local_host, false, {})) {
+    std::string& to = shown[part.to_err];
+    to += part.text;
+    if (part.stream) part.dress.append(*part.stream == OutputStream::Out ? result.out : result.err, to);
+  }
+  result.out = std::move(shown[0]);
+  result.err = std::move(shown[1]);
+}
+
+void OutputWriter::add_live(Live live) {
+  bool wakes = false;
+  {
+    const std::lock_guard lock(mutex_);
+    if (failure_) return;
+    const base::JobId job = live.attempt.job;
+    if (const auto known = live_.find(job); known != live_.end() && known->second.attempt > live.attempt) return;
+    live_[job] = std::move(live);
+    if (backlog_->may_show(job)) wakes = std::exchange(is_waiting_, false);
+  }
+  if (wakes) changed_.notify_one();
 }
 
 std::optional<OutputWriter::Failure> OutputWriter::failed() const {
@@ -276,85 +169,166 @@ void OutputWriter::clear_wake() {
 void OutputWriter::stop() {
   {
     const std::lock_guard lock(mutex_);
-    stopping_ = true;
+    outlet_.stop();  // under the lock, so that a wait cannot miss it
   }
   changed_.notify_one();
-  signal_eventfd(stop_fd_.get());
   if (thread_.joinable()) thread_.join();
 }
 
 void OutputWriter::work() {
   std::vector<Emission> batch;
-  buffer_.reserve(kBuffer);
-  while (take(batch)) {
+  std::vector<Live> live;
+  while (take(batch, live)) {
     for (Emission& emission : batch)
-      if (!emit(emission)) return;
+      if (!emit(emission)) return void(give_up());
+    for (const Live& more : live)
+      if (!emit_live(more)) return void(give_up());
     batch.clear();
+    live.clear();
   }
 }
 
 // Waits for jobs whose turn it is; false: stop. Before it waits, everything emitted so far is flushed.
-bool OutputWriter::take(std::vector<Emission>& batch) {
+bool OutputWriter::take(std::vector<Emission>& batch, std::vector<Live>& live) {
   std::unique_lock lock(mutex_);
   for (;;) {
-    if (stopping_) return false;
+    if (outlet_.is_stopping()) return false;
     backlog_->take(kBatch, batch);
-    if (!batch.empty()) return true;
-    if (emitted_ != mark_ || !buffer_.empty()) {
+    if (batch.empty()) take_live(live);
+    if (!batch.empty() || !live.empty()) return true;
+    if (emitted_ != mark_ || !outlet_.is_empty()) {
       lock.unlock();
-      if (!flush()) return false;
+      if (!flush()) return give_up();
       lock.lock();
     } else if (backlog_->wanted()) {
       if (!refill(lock)) return false;
     } else {
       is_waiting_ = true;
-      changed_.wait(lock, [&] { return stopping_ || !is_waiting_; });
+      changed_.wait(lock, [&] { return outlet_.is_stopping() || !is_waiting_; });
     }
   }
+}
+
+// Behind the jobs that have finished: then the first unfinished one is known.
+void OutputWriter::take_live(std::vector<Live>& live) {
+  std::erase_if(live_, [&](auto& entry) {
+    if (!backlog_->may_show(entry.first)) return false;
+    live.push_back(std::move(entry.second));
+    return true;
+  });
 }
 
 // Reads without the lock: this may take long, and add() must not wait for it.
 bool OutputWriter::refill(std::unique_lock<std::mutex>& lock) {
   const Backlog::Range range = *backlog_->wanted();
   lock.unlock();
-  const auto rows = log_.finished_between(range.after, range.until);
+  auto rows = log_.finished_between(range.after, range.until);
   if (!rows) fail({false, rows.error().message});
   lock.lock();
-  if (rows) backlog_->refill(range, *rows);
-  return static_cast<bool>(rows);
+  if (!rows) return false;
+  for (Finished& row : *rows) row.silent = row.silent && !config_.how.shows_silent();
+  backlog_->refill(range, *rows);
+  return true;
 }
 
 bool OutputWriter::emit(Emission& emission) {
+  const std::uint64_t before = mark_, flushes = outlet_.flushes();
   if (emission.kind == Emission::Kind::Fetch) {
     if (!emit_row(emission)) return false;
   } else if (emission.kind == Emission::Kind::Held) {
-    if (!append(out_, emission.out) || !append(err_, emission.err)) return false;
+    if (!emit_head() || !outlet_.append(false, emission.out) || !outlet_.append(true, emission.err)) return false;
     held_bytes_.fetch_sub(emission.bytes(), std::memory_order_relaxed);
     free_if_unwanted(emission, emission.out.size() + emission.err.size(), std::nullopt);
   }
+  if (!printed_.empty()) printed_.erase(emission.job);
   mark_ = emission.mark;
+  if (outlet_.flushes() != flushes) publish(before);
   return true;
 }
 
 bool OutputWriter::emit_row(Emission& emission) {
   const auto row = log_.row(emission.job);
-  if (!row) {
-    fail({false, row.error().message});
-    return false;
-  }
+  if (!row) return outlet_.fail({false, row.error().message});
   const wire::Result& result = row->result;
-  const bool written = (row->out_file.empty() ? append(out_, result.out) : append_file(out_, row->out_file, result.out_bytes)) &&
-                       (row->err_file.empty() ? append(err_, result.err) : append_file(err_, row->err_file, result.err_bytes)) &&
-                       append(err_, notice(result));
-  if (!written) return false;
+  const base::Label label = label_of(result.label);
+  std::string name;
+  if (config_.how.has_file_a_job()) {
+    auto written = job_files_.write(*row, label);
+    if (!written) return outlet_.fail({false, written.error().message});
+    name = std::move(*written);
+  }
+  values_ = label.values.size();
+  const auto known = printed_.find(emission.job);
+  Printed* printed = known != printed_.end() && known->second.attempt == result.attempt ? &known->second : nullptr;
+  if (!emit_head() || !emit_parts(present(config_.how, *row, label, config_.local_host, printed != nullptr, name), *row, printed)) return false;
   emission.failed = result.outcome != base::Outcome::Ok;
   const bool has_files = !row->out_file.empty() || !row->err_file.empty();
   free_if_unwanted(emission, result.out.size() + result.err.size(), has_files ? std::optional(result.attempt) : std::nullopt);
   return true;
 }
 
+bool OutputWriter::emit_head() {
+  return std::exchange(has_head_, true) || outlet_.append(false, table_head(config_.how, values_));
+}
+
+bool OutputWriter::emit_parts(std::vector<Part> parts, const Row& row, Printed* printed) {
+  std::string shown;
+  for (Part& part : parts) {
+    if (!outlet_.append(part.to_err, part.text)) return false;
+    if (!part.stream) continue;
+    const bool is_out = *part.stream == OutputStream::Out;
+    const std::string &name = is_out ? row.out_file : row.err_file, &bytes = is_out ? row.result.out : row.result.err;
+    if (name.empty()) {
+      shown.clear();
+      if (!part.dress.is_none()) part.dress.append(bytes, shown);
+      if (!outlet_.append(part.to_err, part.dress.is_none() ? bytes : shown)) return false;
+      continue;
+    }
+    const auto file = files_.open_for_reading(name);
+    if (!file) return outlet_.fail({false, file.error().message});
+    const auto index = static_cast<std::size_t>(*part.stream);
+    Dress& dress = printed != nullptr ? printed->dress[index] : part.dress;
+    const std::uint64_t from = printed != nullptr ? printed->lengths[index] : 0;
+    if (!outlet_.append_file(part.to_err, file->get(), name, from, is_out ? row.result.out_bytes : row.result.err_bytes, dress)) return false;
+  }
+  return true;
+}
+
+bool OutputWriter::emit_live(const Live& live) {
+  const auto [at, is_new] = printed_.try_emplace(live.attempt.job);
+  Printed& printed = at->second;
+  if (!is_new && live.attempt < printed.attempt) return true;
+  if (is_new || printed.attempt != live.attempt) {
+    printed = {live.attempt, {}, {}, {}};
+    const base::Label label = label_of(live.label);
+    for (const OutputStream stream : {OutputStream::Out, OutputStream::Err}) {
+      Dress& dress = printed.dress[static_cast<std::size_t>(stream)] = live_dress(config_.how, label);
+      if (!outlet_.append(stream == OutputStream::Err, live_head(config_.how, stream, live.command, dress))) return false;
+    }
+  }
+  return emit_live(live, printed, OutputStream::Out) && emit_live(live, printed, OutputStream::Err);
+}
+
+bool OutputWriter::emit_live(const Live& live, Printed& printed, OutputStream stream) {
+  const auto index = static_cast<std::size_t>(stream);
+  std::uint64_t &from = printed.lengths[index], &searched = printed.searched[index], until = live.lengths[index];
+  if (until <= std::max(from, searched)) return true;
+  const std::string name = OutputFiles::name(live.attempt, stream);
+  const auto file = files_.open_for_reading(name);
+  if (!file && file.error().kind == Error::Kind::NotFound) return true;  // the attempt has ended, and does not count
+  if (!file) return outlet_.fail({false, file.error().message});
+  if (config_.how.live == Presentation::Live::Lines) {
+    const std::uint64_t begin = std::max(from, std::exchange(searched, until)), end = end_of_lines(file->get(), begin, until);
+    until = end == begin ? from : end;  // nothing but the middle of a line
+  }
+  if (until <= from) return true;
+  if (!outlet_.append_file(stream == OutputStream::Err, file->get(), name, from, until, printed.dress[index])) return false;
+  from = until;
+  return true;
+}
+
 void OutputWriter::free_if_unwanted(const Emission& emission, std::size_t bytes, std::optional<base::Attempt> with_files) {
-  if (keep_ == KeepOutput::All || (keep_ == KeepOutput::Failed && emission.failed) || (bytes <= kSmall && !with_files)) return;
+  if (config_.keep == KeepOutput::All || (config_.keep == KeepOutput::Failed && emission.failed) || (bytes <= kSmall && !with_files)) return;
   const std::lock_guard lock(mutex_);
   freed_.push_back({emission.mark, emission.job, with_files});
 }
@@ -364,110 +338,28 @@ void OutputWriter::take_freed(std::uint64_t mark, std::vector<Freed>& freed) {
   for (; !freed_.empty() && freed_.front().mark <= mark; freed_.pop_front()) freed.push_back(freed_.front());
 }
 
-// One buffer for both streams: what was asked for first is written first, also where both are the same terminal or file.
-bool OutputWriter::append(const Stream& stream, std::string_view bytes) {
-  if (bytes.empty()) return true;
-  if (buffered_ != &stream || buffer_.size() + bytes.size() > kBuffer) {
-    if (!flush()) return false;
-    buffered_ = &stream;
-  }
-  if (bytes.size() > kBuffer) return write_all(stream, bytes);
-  buffer_ += bytes;
-  return true;
-}
-
-bool OutputWriter::append_file(const Stream& stream, const std::string& name, std::uint64_t length) {
-  if (!flush()) return false;
-  buffered_ = &stream;
-  const auto file = files_.open_for_reading(name);
-  if (!file) {
-    fail({false, file.error().message});
-    return false;
-  }
-  std::uint64_t offset = 0;
-  if (stream.is_pipe && !splice_file(stream, file->get(), offset, length)) return false;
-  std::string piece;
-  while (offset < length) {
-    piece.resize(std::min<std::uint64_t>(kFilePiece, length - offset));
-    const ssize_t n = ::pread(file->get(), piece.data(), piece.size(), static_cast<off_t>(offset));
-    if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) {
-      fail({false, "cannot read " + name + ": " + (n == 0 ? "it is too short" : std::strerror(errno))});
-      return false;
-    }
-    if (!write_all(stream, std::string_view(piece).substr(0, static_cast<std::size_t>(n)))) return false;
-    offset += static_cast<std::uint64_t>(n);
-  }
-  return true;
-}
-
-// As much as can go so; `offset` says how much that was.
-bool OutputWriter::splice_file(const Stream& stream, int file, std::uint64_t& offset, std::uint64_t length) {
-  while (offset < length) {
-    wait_for_room(stream);
-    if (stopping_) return false;
-    auto at = static_cast<loff_t>(offset);
-    const ssize_t n = ::splice(file, &at, stream.fd, nullptr, std::min<std::uint64_t>(1u << 20, length - offset), SPLICE_F_NONBLOCK);
-    if (n > 0) {
-      offset += static_cast<std::uint64_t>(n);
-    } else if (n < 0 && errno == EPIPE) {
-      fail({true, std::string("cannot write to ") + stream.name + ": " + std::strerror(errno)});
-      return false;
-    } else if (n == 0 || (errno != EINTR && errno != EAGAIN)) {
-      return true;  // what splice cannot do, read and write can, or say why not
-    }
-  }
-  return true;
-}
-
 bool OutputWriter::flush() {
-  if (!buffer_.empty() && !write_all(*buffered_, buffer_)) return false;
-  buffer_.clear();
-  publish();
+  if (!outlet_.flush()) return false;
+  publish(mark_);
   return true;
 }
 
-ssize_t OutputWriter::write_once(const Stream& stream, std::string_view bytes) {
-  if (!stream.is_terminal) return ::write(stream.fd, bytes.data(), bytes.size());
-  auto& line = cli::StatusLine::of_process();
-  const auto way = line.make_way();
-  const ssize_t n = ::write(stream.fd, bytes.data(), bytes.size());
-  if (n > 0) line.note_written(bytes[static_cast<std::size_t>(n) - 1]);
-  return n;
-}
-
-bool OutputWriter::write_all(const Stream& stream, std::string_view bytes) {
-  while (!bytes.empty()) {
-    if (!stream.is_file) wait_for_room(stream);
-    if (stopping_) return false;
-    const ssize_t n = write_once(stream, bytes.substr(0, stream.is_file ? bytes.size() : PIPE_BUF));
-    if (n >= 0) {
-      bytes.remove_prefix(static_cast<std::size_t>(n));
-    } else if (errno != EINTR && errno != EAGAIN) {  // EAGAIN: somebody else made it non-blocking
-      fail({errno == EPIPE, std::string("cannot write to ") + stream.name + ": " + std::strerror(errno)});
-      return false;
-    }
-  }
-  return true;
-}
-
-// Until there is room, the reader has gone away (which is for write() to tell), or stop().
-void OutputWriter::wait_for_room(const Stream& stream) {
-  pollfd polled[] = {{stream.fd, POLLOUT, 0}, {stop_fd_.get(), POLLIN, 0}};
-  while (::poll(polled, 2, -1) < 0 && errno == EINTR) {
-  }
-}
-
-void OutputWriter::publish() {
-  if (emitted_ == mark_) return;
-  emitted_.store(mark_, std::memory_order_release);
+void OutputWriter::publish(std::uint64_t mark) {
+  if (emitted_ == mark) return;
+  emitted_.store(mark, std::memory_order_release);
   signal_eventfd(wake_fd_.get());
+}
+
+bool OutputWriter::give_up() {
+  if (auto failure = outlet_.take_failure()) fail(std::move(*failure));
+  return false;
 }
 
 void OutputWriter::fail(Failure failure) {
   {
     const std::lock_guard lock(mutex_);
     failure_ = std::move(failure);
+    live_.clear();
   }
   signal_eventfd(wake_fd_.get());
 }

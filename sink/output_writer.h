@@ -1,6 +1,10 @@
 // Emits the outputs of finished jobs to stdout and stderr, whole jobs in the order of completion or of the jobs, from a thread of its own, so that a slow
-// reader stalls nothing else. Behind the stderr of a job that failed for more than its command's own reasons stands a line that says why. Owned by the sink's shell, which adds jobs after the commit of their rows and commits how far emission has come. Outputs that
+// reader stalls nothing else; how they look, presentation.h says. Behind the stderr of a job that failed for more than its command's own reasons stands a line
+// that says why. Owned by the sink's shell, which adds jobs after the commit of their rows and commits how far emission has come. Outputs that
 // have files are copied from these piece by piece.
+//
+// Live outputs of jobs that run are written ahead, from their files, as these grow; what is left follows when the job has finished. An attempt
+// that comes after another one is written from its start. In the order of the jobs only the first unfinished one is live.
 //
 // Memory is bounded whatever the reader does: outputs are kept while they are few and otherwise fetched from results.db when their turn comes; of the jobs
 // themselves a limited number is remembered (Completion), or a bit or two each (Job).
@@ -8,28 +12,31 @@
 // Emission is at least once: what was written after the last committed mark is written again after a crash.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <span>
 #include <string>
-#include <string_view>
 #include <thread>
+#include <unordered_map>
 #include <vector>
 
 #include "base/result.h"
 #include "io/unique_fd.h"
+#include "sink/backlog.h"
+#include "sink/job_files.h"
+#include "sink/outlet.h"
 #include "sink/output_files.h"
+#include "sink/presentation.h"
 #include "sink/result_log.h"
 
 namespace sink {
-
-class Backlog;    // what waits, in its order
-struct Emission;  // one job of it
 
 class OutputWriter {
  public:
@@ -43,10 +50,13 @@ class OutputWriter {
     base::JobId job = 0;
     std::optional<base::Attempt> attempt;
   };
-  struct Failure {
-    bool reader_gone = false;  // EPIPE
-    std::string message;       // one line for the user
+  // The outputs of an attempt that runs, so far as their files have them.
+  struct Live {
+    base::Attempt attempt;
+    std::array<std::uint64_t, wire::kOutputStreams> lengths{};
+    std::string command, label;
   };
+  using Failure = Outlet::Failure;
 
   // Starts the thread. Emission goes on behind `mark` (a seq or a job number, as `order` says; 0: from the start) with what `log` has recovered. The
   // descriptors stay the caller's and get no flags; `log` must outlive the writer. The thread blocks all signals, SIGPIPE among them.
@@ -56,12 +66,19 @@ class OutputWriter {
     std::uint64_t mark = 0;
     int out = 1, err = 2;
     Limits limits = {};
+    Presentation how = {};
+    std::string table = {};   // the file for a table; empty: stdout. A run that begins overwrites it
+    std::string folder = {};  // for the files of Form::Names
+    std::string local_host = {};
+    io::Durability durability = io::Durability::Process;
   };
   static base::Result<std::unique_ptr<OutputWriter>> open(ResultLog& log, const OutputFiles& files, const Config& config);
   ~OutputWriter();  // stop()
 
   // The rows of one commit, whose numbers follow one another; their outputs are moved out.
   void add(std::span<Row> rows, std::uint64_t first_seq);
+  // More of the outputs of an attempt that runs. Only with Presentation::live.
+  void add_live(Live live);
 
   // Everything up to this seq or job has been written completely.
   std::uint64_t emitted() const { return emitted_.load(std::memory_order_acquire); }
@@ -80,57 +97,57 @@ class OutputWriter {
   void stop();
 
  private:
-  struct Stream {
-    int fd = -1;
-    bool is_file = false;      // takes any write at once
-    bool is_pipe = false;      // takes pages of files without a copy
-    bool is_terminal = false;  // may have a status line at its foot
-    const char* name = "";
+  // What is out of an attempt that runs.
+  struct Printed {
+    base::Attempt attempt;
+    std::array<std::uint64_t, wire::kOutputStreams> lengths{}, searched{};  // of each output; searched for the end of a line
+    std::array<Dress, wire::kOutputStreams> dress;
   };
 
-  OutputWriter(ResultLog& log, const OutputFiles& files, const Config& config);
+  OutputWriter(ResultLog& log, const OutputFiles& files, const Config& config, io::UniqueFd table);
   void place(Row& row, std::uint64_t seq);  // REQUIRES: mutex_ is held
+  void dress(Row& row);
   base::Status resume(std::uint64_t mark);
   base::Status start();
   void work();
-  bool take(std::vector<Emission>& batch);
+  bool take(std::vector<Emission>& batch, std::vector<Live>& live);
+  void take_live(std::vector<Live>& live);  // REQUIRES: mutex_ is held
   bool refill(std::unique_lock<std::mutex>& lock);
   bool emit(Emission& emission);
   bool emit_row(Emission& emission);
-  bool append(const Stream& stream, std::string_view bytes);
-  bool append_file(const Stream& stream, const std::string& name, std::uint64_t length);
-  bool splice_file(const Stream& stream, int file, std::uint64_t& offset, std::uint64_t length);
+  bool emit_head();
+  bool emit_parts(std::vector<Part> parts, const Row& row, Printed* printed);
+  bool emit_live(const Live& live);
+  bool emit_live(const Live& live, Printed& printed, wire::OutputStream stream);
   void free_if_unwanted(const Emission& emission, std::size_t bytes, std::optional<base::Attempt> with_files);
   bool flush();
-  ssize_t write_once(const Stream& stream, std::string_view bytes);
-  bool write_all(const Stream& stream, std::string_view bytes);
-  void wait_for_room(const Stream& stream);
-  void publish();
+  void publish(std::uint64_t mark);
   void fail(Failure failure);
+  bool give_up();  // false
 
   ResultLog& log_;
   const OutputFiles& files_;
-  const Order order_;
-  const KeepOutput keep_;
-  const Limits limits_;
-  const io::UniqueFd terminals_[2];
-  const Stream out_, err_;
-  io::UniqueFd wake_fd_, stop_fd_;
+  const Config config_;
+  const io::UniqueFd table_;  // none: on stdout
+  const JobFiles job_files_;
+  Outlet outlet_;
+  io::UniqueFd wake_fd_;
 
   mutable std::mutex mutex_;
   std::condition_variable changed_;
-  std::unique_ptr<Backlog> backlog_;  // guarded by mutex_, as are the next three
+  std::unique_ptr<Backlog> backlog_;  // guarded by mutex_, as are the next four
   bool is_waiting_ = false;
   std::optional<Failure> failure_;
   std::deque<Freed> freed_;
-  std::atomic<bool> stopping_{false};  // set under mutex_, so that a wait cannot miss it
+  std::map<base::JobId, Live> live_;  // what is new
   std::atomic<std::uint64_t> emitted_;
   std::atomic<std::size_t> held_bytes_{0};
+  std::atomic<std::size_t> values_{0};  // of a job's label: the columns of a table
 
   // The thread's own.
-  std::string buffer_;  // small outputs on their way to `buffered_`
-  const Stream* buffered_ = nullptr;
-  std::uint64_t mark_;  // of the last job that is wholly written or in the buffer
+  std::uint64_t mark_;  // of the last job that is wholly written or in the outlet
+  bool has_head_;       // the table has its first line
+  std::unordered_map<base::JobId, Printed> printed_;
 
   std::thread thread_;
 };

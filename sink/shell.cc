@@ -93,7 +93,8 @@ base::Status Shell::recover() {
     if (!joblog) return joblog.error();
     joblog_.emplace(std::move(*joblog));
   }
-  auto writer = OutputWriter::open(*results_, *files_, {config_.order, config_.keep, emitted.mark, config_.out, config_.err});
+  auto writer = OutputWriter::open(*results_, *files_, {config_.order, config_.keep, emitted.mark, config_.out, config_.err, {}, config_.how, config_.table, config_.folder,
+                                                            host_, config_.durability});
   if (!writer) return writer.error();
   writer_ = std::move(*writer);
   counts_.finished = core_->progress().finished();
@@ -147,6 +148,7 @@ base::Result<std::optional<int>> Shell::run() {
       is_drained_ = has_exited_ = true;
     }
     feed(Turn{is_drained_});
+    if (!live_.empty()) tell_live();
     counts_.finished = core_->progress().finished();
     counts_.failed = core_->progress().failed();
     const auto now = io::now();
@@ -274,6 +276,18 @@ void Shell::look_at_writer() {
   feed(OutputsEmitted{failed && failed->reader_gone ? ~0ull : writer_->emitted()});
 }
 
+// What has been committed of outputs whose attempts still run. An OUTPUT may come before the ASSIGN that says how the job is to be shown.
+void Shell::tell_live() {
+  std::erase_if(live_, [this](const LiveOutputs::value_type& output) {
+    const auto& [attempt, lengths] = output;
+    if (!core_->wants_output(attempt)) return true;  // it has ended: its row tells the rest
+    const LiveAttempt* live = core_->find_live(attempt);
+    if (live == nullptr || live->command.empty()) return false;
+    writer_->add_live({attempt, lengths, live->command, live->label});
+    return true;
+  });
+}
+
 void Shell::say_what_is_waited_for() {
   next_word_ = io::now() + kWord;
   std::string line;
@@ -334,7 +348,8 @@ void Shell::carry_out(const LogEmitted& effect) {
 }
 
 void Shell::carry_out(const WriteOutput& effect) {
-  insist([&] { return files_->append(effect.attempt, effect.stream, effect.offset, effect.bytes); });
+  if (!insist([&] { return files_->append(effect.attempt, effect.stream, effect.offset, effect.bytes); })) return;
+  if (config_.how.live != Presentation::Live::No) written_[effect.attempt][static_cast<std::size_t>(effect.stream)] = effect.offset + effect.bytes.size();
   base::kill_point(base::kill_points::kOutputWritten);
 }
 
@@ -362,6 +377,10 @@ void Shell::carry_out(const Commit&) {
     if (!flushed) return;
   }
   if (!insist([this] { return files_->sync(); }) || !insist([this] { return results_->commit(); })) return;
+  for (const auto& [attempt, lengths] : written_) {
+    for (std::size_t i = 0; i < lengths.size(); ++i) live_[attempt][i] = std::max(live_[attempt][i], lengths[i]);
+  }
+  written_.clear();
   for (const OutputWriter::Freed& freed : freed_) {
     if (freed.attempt) files_->drop(*freed.attempt);
   }

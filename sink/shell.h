@@ -2,7 +2,9 @@
 // thread, never here.
 #pragma once
 
+#include <array>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -32,6 +34,8 @@ struct ShellConfig {
   std::string joblog;         // path; empty: none
   Order order = Order::Completion;
   KeepOutput keep = KeepOutput::All;
+  Presentation how;
+  std::string table, folder;  // OutputWriter::Config
   int out = 1, err = 2;
   bool is_embedded = false;   // the ventilator is in this process, with the same directory
   int stop_fd = -1;           // readable: commit what is there, and leave
@@ -77,6 +81,7 @@ class Shell {
   void carry_out(const Exit& effect);
   bool insist(const std::function<base::Status()>& action);  // false: it failed for good, and failure_ says why
   void look_at_writer();
+  void tell_live();
   void say_what_is_waited_for();
   void look_for_ventilator();  // which may be busy with its input before it says a word
 
@@ -102,6 +107,8 @@ class Shell {
   std::optional<Core> core_;
   base::RunId run_;  // zero until the ventilator's first OPEN
   Effects effects_;
+  using LiveOutputs = std::map<base::Attempt, std::array<std::uint64_t, wire::kOutputStreams>>;  // their lengths
+  LiveOutputs written_, live_;              // since the last Commit; before it, and not yet told to the writer
   std::vector<OutputWriter::Freed> freed_;  // by the emission that the next Commit says
   io::Frame received_;
   cli::DroppedFrames dropped_{log_};

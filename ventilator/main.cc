@@ -40,7 +40,7 @@ base::Result<int> run(const ventilator::Options& options, const std::vector<std:
     if (!shell) return shell.error();
     *origin = ventilator::Origin{std::move(*shell), "", arguments};
   }
-  const ventilator::JobDefaults defaults{(*origin)->shell, "", options.timeout, options.term_seq, options.kill_leftovers};
+  const ventilator::JobDefaults defaults{(*origin)->shell, "", options.timeout, options.term_seq, options.kill_leftovers, options.is_live};
   ventilator::ShellConfig config;
   config.sink_endpoint = options.sink;
   config.listen = *listen;
@@ -48,6 +48,7 @@ base::Result<int> run(const ventilator::Options& options, const std::vector<std:
   config.take_over = options.take_over;
   config.origin = (*origin)->encode();
   config.durability = options.durability;
+  config.is_live = options.is_live;
   config.policy = options.policy.policy;
   config.retry_delay = options.policy.delay();
   config.spool_bytes = options.spool_bytes;

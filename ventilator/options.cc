@@ -18,6 +18,7 @@ std::optional<cli::Leave> parse(const std::vector<std::string>& arguments, Optio
   cli::add_work(app, options.work);
   cli::add_duration(app, "--timeout", options.timeout, "limit of one attempt");
   cli::add_ending(app, options.term_seq, options.kill_leftovers);
+  app.add_flag("--live", options.is_live, "let the outputs of jobs be told as they come: for a sink with --line-buffer or --ungroup");
   add_policy(app, options.policy);
   cli::add_duration(app, "--heartbeat", options.policy.policy.heartbeat, "between signs of life")->default_str("1s");
   cli::add_duration(app, "--lease", options.policy.policy.lease, "a worker silent for so long has lost its jobs")->default_str("10s");

@@ -20,6 +20,7 @@ struct Options {
   base::Duration timeout{0};
   base::TermSeq term_seq;
   bool kill_leftovers = false;
+  bool is_live = false;
   std::uint64_t spool_bytes = 1ull << 30;
   io::Durability durability = io::Durability::Power;
   io::TakeOver take_over = io::TakeOver::No;

@@ -288,13 +288,13 @@ void Shell::insist(const std::function<base::Status()>& action) {
 void Shell::carry_out(const SendToSink& effect) {
   if (!uplink_) return;  // a gap, as below
   const auto* assign = std::get_if<wire::Assign>(&effect.message);
-  // A loss while alone, or at most once, may be what the log says of the job: the sink needs the words.
-  const auto may_be_last = [this](const wire::Assigned& item) { return item.alone || config_.policy.at_most_once; };
-  if (assign != nullptr && std::any_of(assign->items.begin(), assign->items.end(), may_be_last)) {
+  // A loss while alone, or at most once, may be what the log says of the job: the sink needs the words. And for what it shows of a job that runs.
+  const auto needs_words = [this](const wire::Assigned& item) { return item.alone || config_.policy.at_most_once || config_.is_live; };
+  if (assign != nullptr && std::any_of(assign->items.begin(), assign->items.end(), needs_words)) {
     wire::Assign with_text = *assign;
     const std::size_t room = wire::kMaxJob / with_text.items.size();  // for the words, or the frame could be larger than the sink takes
     for (wire::Assigned& item : with_text.items) {
-      if (!may_be_last(item)) continue;
+      if (!needs_words(item)) continue;
       if (auto spec = spool_->decoded(item.attempt.job)) {
         item.command = wire::describe(*spec).substr(0, room);
         item.label = std::move(spec->label);

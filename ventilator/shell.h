@@ -31,6 +31,7 @@ struct ShellConfig {
   io::TakeOver take_over = io::TakeOver::No;
   std::string origin;         // Origin::encode(), kept by a new run
   io::Durability durability = io::Durability::Power;
+  bool is_live = false;  // the sink shows outputs of jobs that run, and needs their words and labels for it
   wire::Policy policy;
   base::Duration retry_delay{0};
   std::uint64_t spool_bytes = 1ull << 30;  // read ahead of dispatch

@@ -71,6 +71,7 @@ std::string difference(const base::JobSpec& now, const base::JobSpec& was) {
     if (now_command->shell != was_command->shell) return "runs now in shell " + shown(now_command->shell) + ", ran in " + shown(was_command->shell);
     if (now_command->term_seq != was_command->term_seq) return "is to be ended now by other signals (--term-seq)";
     if (now_command->kill_leftovers != was_command->kill_leftovers) return std::string("is run now ") + (now_command->kill_leftovers ? "with" : "without") + " --kill-leftovers";
+    if (now_command->live != was_command->live) return std::string("is shown now ") + (now_command->live ? "while it runs" : "when it has ended") + " (--line-buffer, --ungroup)";
   }
   return shown(now_text) + " is not the job of the same text that was accepted";
 }

@@ -26,6 +26,7 @@ struct JobDefaults {
   base::Duration time_limit{0};   // of one attempt; 0: none
   base::TermSeq term_seq = {};
   bool kill_leftovers = false;
+  bool live = false;              // their outputs are told as they come
 };
 
 // What a command line says of the jobs' work: one of the three.

@@ -179,7 +179,11 @@ void Keeper::launch(Job& job) {
   job.streams[1].fd = launched.err;
   for (Stream& stream : job.streams) stream.granted = hello_.output_window;
   base::Command& command = job.start.command;
-  command = {{}, {}, {}, {}, {}, {}, std::move(command.term_seq), command.kill_leftovers};  // the rest is the command's now
+  base::Command rest;  // what is needed at its end; the others are the command's now
+  rest.term_seq = std::move(command.term_seq);
+  rest.kill_leftovers = command.kill_leftovers;
+  rest.live = command.live;
+  command = std::move(rest);
   if (job.start.streams.is_given() && !is_peer_gone_) append_frame(channel_.out(), KeeperLaunched{job.start.seat});
   if (job.start.limit.count() > 0) job.deadline = job.started + job.start.limit;
   seats_[job.pid] = job.start.seat;
@@ -239,13 +243,15 @@ void Keeper::read_to_end(Job& job) {
 void Keeper::take(Job& job, std::size_t index, std::string_view bytes) {
   Stream& stream = job.streams[index];
   stream.length += bytes.size();
-  if (!stream.is_streamed && stream.length <= hello_.inline_output) return void(stream.bytes += bytes);
+  const bool is_small = stream.length <= hello_.inline_output;
+  if (!stream.is_streamed && is_small && !job.start.command.live) return void(stream.bytes += bytes);
   const auto give = [&](std::string_view part) {
     if (!part.empty() && !is_peer_gone_) append_frame(channel_.out(), job.start.seat, static_cast<wire::OutputStream>(index), part);
   };
+  if (!is_small && stream.length - bytes.size() <= hello_.inline_output)
+    fcntl(stream.fd, F_SETPIPE_SZ, static_cast<int>(kScratch));  // fewer, larger parts; a user at the limit keeps what there is
   if (!stream.is_streamed) {
     stream.is_streamed = true;
-    fcntl(stream.fd, F_SETPIPE_SZ, static_cast<int>(kScratch));  // fewer, larger parts; a user at the limit keeps what there is
     give(std::exchange(stream.bytes, {}));
   }
   give(bytes);

@@ -20,6 +20,11 @@ void OutputStore::append(const Attempt& attempt, OutputStream stream, std::strin
   Stream& to = outputs_[attempt][index(stream)];
   held_bytes_ += bytes.size();
   if (to.sent == to.length) unsent_.push_back(attempt);
+  if (!to.parts.empty() && to.parts.back().first >= to.sent && to.parts.back().second.size() + bytes.size() <= wire::kMaxOutput) {
+    to.parts.back().second += bytes;  // of a live output many small ones come
+    to.length += bytes.size();
+    return;
+  }
   const std::uint64_t from = to.length;
   to.length += bytes.size();
   if (bytes.size() <= wire::kMaxOutput) {

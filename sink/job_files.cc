@@ -1,0 +1,135 @@
+#include "sink/job_files.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <utility>
+
+namespace sink {
+
+using base::Error;
+using base::Status;
+using wire::OutputStream;
+
+namespace {
+
+constexpr std::size_t kPiece = 256u << 10;
+
+Error failed(const std::string& path, int error) { return {Error::Kind::Io, "cannot write " + path + ": " + std::strerror(error)}; }
+
+Status write_all(int fd, const std::string& path, std::string_view bytes) {
+  while (!bytes.empty()) {
+    const ssize_t n = ::write(fd, bytes.data(), bytes.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) return failed(path, n == 0 ? ENOSPC : errno);
+    bytes.remove_prefix(static_cast<std::size_t>(n));
+  }
+  return base::ok();
+}
+
+io::UniqueFd open_file(const std::string& path) { return io::UniqueFd(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY, 0666)); }
+
+Status close_file(io::UniqueFd& fd, const std::string& path) {
+  // Some file systems say so late that a write found no room.
+  if (::close(fd.release()) != 0 && errno != EINTR) return failed(path, errno);
+  return base::ok();
+}
+
+std::string folder_of(const std::string& given) {
+  const char* surroundings = std::getenv("TMPDIR");
+  return !given.empty() ? given : surroundings != nullptr && *surroundings != '\0' ? surroundings : "/tmp";
+}
+
+}  // namespace
+
+JobFiles::JobFiles(const OutputFiles& outputs, const Presentation& how, std::string folder, io::Durability durability)
+    : outputs_(outputs), how_(how), folder_(folder_of(folder)), durability_(durability) {}
+
+base::Result<std::string> JobFiles::write(const Row& row, const base::Label& label) const {
+  if (how_.form == Presentation::Form::Folders) return write_folder(row, label);
+  if (how_.form == Presentation::Form::Out) return write_whole(row, label);
+  return write_new(row);
+}
+
+// A name with a slash at its end is that of a folder; else it is that of the stdout, and the others stand beside it.
+base::Result<std::string> JobFiles::write_folder(const Row& row, const base::Label& label) const {
+  const std::string& name = label.destination;
+  const bool is_folder = name.ends_with('/');
+  const std::string out = is_folder ? name + "stdout" : name;
+  std::error_code error;
+  if (const auto folder = std::filesystem::path(out).parent_path(); !folder.empty()) std::filesystem::create_directories(folder, error);
+  if (error) return Error{Error::Kind::Io, "cannot make the directory of " + out + ": " + error.message()};
+  if (auto done = write_file(out, row, OutputStream::Out); !done) return done.error();
+  if (auto done = write_file(is_folder ? name + "stderr" : name + ".err", row, OutputStream::Err); !done) return done.error();
+  const std::string seq = is_folder ? name + "seq" : name + ".seq";
+  io::UniqueFd fd = open_file(seq);
+  if (!fd) return failed(seq, errno);
+  if (auto done = write_all(fd.get(), seq, std::to_string(label.number != 0 ? label.number : row.result.attempt.job)); !done) return done.error();
+  if (auto done = close_file(fd, seq); !done) return done.error();
+  return out;
+}
+
+// Under another name beside it first, so that the file is there whole or not at all; and only of a job that has succeeded.
+base::Result<std::string> JobFiles::write_whole(const Row& row, const base::Label& label) const {
+  const std::string& name = label.destination;
+  if (row.result.outcome != base::Outcome::Ok || name.empty()) return name;
+  const std::string part = name + ".pushmill-part";
+  io::UniqueFd fd = open_file(part);
+  if (!fd) return failed(part, errno);
+  Status done = write_stream(fd.get(), part, row, OutputStream::Out);
+  if (done && durability_ == io::Durability::Power && ::fsync(fd.get()) != 0) done = failed(part, errno);
+  if (done) done = close_file(fd, part);
+  if (done && std::rename(part.c_str(), name.c_str()) != 0) done = failed(name, errno);
+  if (!done) {
+    ::unlink(part.c_str());
+    return done.error();
+  }
+  return name;
+}
+
+base::Result<std::string> JobFiles::write_new(const Row& row) const {
+  std::string name = folder_ + "/pushmill-XXXXXX.out";
+  io::UniqueFd fd(::mkostemps(name.data(), 4, O_CLOEXEC));
+  if (!fd) return failed(name, errno);
+  if (auto done = write_stream(fd.get(), name, row, OutputStream::Out); !done) return done.error();
+  if (auto done = close_file(fd, name); !done) return done.error();
+  if (row.result.err_bytes > 0) {
+    if (auto done = write_file(name.substr(0, name.size() - 4) + ".err", row, OutputStream::Err); !done) return done.error();
+  }
+  return name;
+}
+
+Status JobFiles::write_file(const std::string& path, const Row& row, OutputStream stream) const {
+  io::UniqueFd fd = open_file(path);
+  if (!fd) return failed(path, errno);
+  if (auto done = write_stream(fd.get(), path, row, stream); !done) return done;
+  return close_file(fd, path);
+}
+
+Status JobFiles::write_stream(int fd, const std::string& path, const Row& row, OutputStream stream) const {
+  const bool is_out = stream == OutputStream::Out;
+  if (is_out && how_.commands && how_.form != Presentation::Form::Out) {
+    if (auto done = write_all(fd, path, row.result.command + "\n"); !done) return done;
+  }
+  const std::string& file = is_out ? row.out_file : row.err_file;
+  if (file.empty()) return write_all(fd, path, is_out ? row.result.out : row.result.err);
+  const auto from = outputs_.open_for_reading(file);
+  if (!from) return from.error();
+  std::string piece;
+  for (std::uint64_t left = is_out ? row.result.out_bytes : row.result.err_bytes; left > 0;) {
+    piece.resize(std::min<std::uint64_t>(kPiece, left));
+    const ssize_t n = ::read(from->get(), piece.data(), piece.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) return Error{Error::Kind::Io, "cannot read " + file + ": " + (n == 0 ? "it is too short" : std::strerror(errno))};
+    if (auto done = write_all(fd, path, std::string_view(piece).substr(0, static_cast<std::size_t>(n))); !done) return done;
+    left -= static_cast<std::uint64_t>(n);
+  }
+  return base::ok();
+}
+
+}  // namespace sink
