@@ -26,7 +26,7 @@ void forbid_again(wire::Result& result) {
 
 Core::Core(const CoreRecovery& recovered)
     : sink_epoch_(recovered.sink_epoch), policy_(recovered.policy.value_or(wire::Policy{})), has_policy_(recovered.policy.has_value()),
-      clock_(policy_.heartbeat), emitted_(recovered.emitted), moved_(recovered.moved), logged_emitted_(recovered.emitted) {
+      clock_(policy_.heartbeat), halt_(recovered.halt.value_or(LogHalt{})), in_job_order_(recovered.in_job_order), emitted_(recovered.emitted), moved_(recovered.moved), logged_emitted_(recovered.emitted) {
   if (!recovered.ended) return;
   total_ = recovered.ended->total;
   cut_ = recovered.ended->cut;
@@ -51,6 +51,8 @@ void Core::on(Event&& event, base::TimePoint now, Effects& effects) {
   if (!has_started_) {
     has_started_ = true;
     started_ = next_judging_ = next_heartbeat_ = now_;
+    halt_.finished = std::min(halt_.finished, progress_.finished());  // a retry may have taken some away
+    halt_.failed = std::min(halt_.failed, progress_.failed());
   }
   if (has_exited_) return;
   effects_ = &effects;
@@ -89,7 +91,9 @@ void Core::on_event(wire::Open&& message) {
     clock_.set_step(policy_.heartbeat);
     log(LogPolicy{policy_});
   }
+  end_halt(message.halts_over);
   judge_input(message);
+  judge_halt();  // a share of all counts once all are known
   opened_at_ = now_;
   judge_feedback(message);
   if (message.endpoint != feedback_endpoint_ || is_feedback_broken_) {
@@ -163,6 +167,7 @@ void Core::on_event(wire::Gone&& message) {
 
 void Core::on_event(wire::Close&& message) {
   if (!accept(message.stamp)) return;
+  if (message.is_halted) return void(is_closing_ = true);
   if (!ended_at_) return void(++ignored_);
   flush();
   effects_->push_back(Exit{});
@@ -331,9 +336,9 @@ void Core::take_result(wire::Result&& result, const WorkerId& worker, const std:
     if (ended != nullptr) log(UncountLoss{attempt, true});
     const std::uint64_t ordinal = 1 + record.ended_count() - (ended != nullptr);
     drop_losing_outputs(result);
+    last_status_[1] = last_status_[2] = 0;
     log(LogResult{std::move(result), worker, host, ordinal});
-    progress_.become_finished(attempt.job, false);
-    done_.push_back(attempt.job);
+    become_finished(attempt.job, false);
     return;
   }
   if (ended != nullptr) {
@@ -361,9 +366,9 @@ void Core::end_attempt(JobRecord& record, wire::Result&& result, const WorkerId&
   if (ended.counted && is_last(record, ended, is_retried)) {
     if (!is_retried && policy_.retries != 1 && result.reason.empty()) result.reason = "not run again: a failure of a kind that is not retried";
     drop_losing_outputs(result);
+    note_failure(result);
     log(LogResult{std::move(result), worker, host, ordinal});
-    progress_.become_finished(attempt.job, true);
-    done_.push_back(attempt.job);
+    become_finished(attempt.job, true);
     return;
   }
   log(LogAttempt{std::move(result), worker, host, ordinal, ended.counted, ended.alone});
@@ -449,6 +454,10 @@ void Core::on_event(Turn&& event) {
   if (event.drained && (open_rows_ > 0 || beat || is_last)) log_emitted();
   tend_end();
   if (event.drained || open_rows_ >= kCommitRows) flush();
+  if (is_closing_ && event.drained && is_all_emitted() && !has_exited_) {
+    effects_->push_back(Exit{});
+    has_exited_ = true;
+  }
 }
 
 // The end is said only when the end of input is durable, all its jobs are finished and their outputs written.
@@ -457,7 +466,7 @@ void Core::tend_end() {
   if (progress_.finished_jobs().next_absent(1) <= *total_) return;  // counted right, but not these
   if (!ended_at_) {
     ended_at_ = now_;
-    if (!is_end_logged_) log(LogEnded{*total_, progress_.failed(), cut_});
+    if (!is_end_logged_) log(LogEnded{*total_, progress_.failed(), cut_, is_halting() ? std::optional(halt_.halt.status) : std::nullopt});
     is_end_logged_ = alive_due_ = true;
   }
   if (now_ - *ended_at_ > policy_.lease) {
@@ -497,8 +506,8 @@ void Core::flush() {
   requeued_.clear();
   if (snapshot_due_) send_snapshot();
   send_workers();
-  if (alive_due_ && ended_at_) send(wire::End{{}, *total_, progress_.failed(), cut_});
-  else if (alive_due_) send(wire::Alive{});
+  if (alive_due_ && ended_at_) send(wire::End{{}, *total_, progress_.failed(), cut_, halt_.halt});
+  else if (alive_due_) send(wire::Alive{{}, halt_.halt});
   alive_due_ = false;
 }
 
@@ -550,6 +559,7 @@ void Core::send_snapshot() {
     send_if_full();
   }
   part.last = true;
+  part.halt = halt_.halt;
   send(std::move(part));
 }
 

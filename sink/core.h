@@ -22,6 +22,8 @@ struct CoreRecovery {  // from results.db, beside the jobs in Core::recover_*
   std::uint64_t emitted = 0;     // jobs
   std::optional<LogEnded> ended;  // the run is over: what is left to do is to tell a ventilator that may not know. One whose input was cut may go on
   std::uint64_t moved = 0;  // numbers that `emitted` counts and no row has: a user's retry took them away
+  std::optional<LogHalt> halt = {};  // the newest
+  bool in_job_order = false;  // what `emitted` counts: the first jobs, or any
 };
 
 class Core {
@@ -45,6 +47,8 @@ class Core {
   const std::optional<std::uint64_t>& total() const { return total_; }
   bool is_cut() const { return cut_; }
   bool has_ended() const { return ended_at_.has_value(); }
+  // The halt in force: the run is to stop, or has stopped, before its end.
+  std::optional<wire::Halt> halt() const { return is_halting() ? std::optional(halt_.halt) : std::nullopt; }
   bool has_heard_ventilator() const { return ventilator_epoch_ != 0; }
   std::size_t workers() const { return workers_.size(); }
   bool knows(const WorkerId& worker) const { return workers_.contains(worker); }
@@ -102,6 +106,12 @@ class Core {
   void note_news(const WorkerId& id, WorkerRecord& worker);
   void judge_leases();
   void tend_end();
+  bool is_halting() const { return halt_.halt.number > 0 && !halt_.is_over; }
+  void note_failure(const wire::Result& result);
+  void become_finished(JobId job, bool failed);
+  void judge_halt();
+  void end_halt(std::uint64_t halts_over);
+  bool is_all_emitted() const;
   void confirm(const WorkerId& worker, const Attempt& attempt);
 
   void log(Effect&& row);
@@ -159,6 +169,10 @@ class Core {
   base::TimePoint next_heartbeat_{};
   std::optional<std::uint64_t> total_;
   bool cut_ = false;
+  LogHalt halt_;  // the newest
+  std::uint32_t last_status_[3] = {1, 0, 1};  // of the last job that failed, that succeeded, that did either
+  bool is_closing_ = false;  // the ventilator has gone before the end
+  const bool in_job_order_;
   std::uint64_t emitted_ = 0;
   const std::uint64_t moved_;
   std::uint64_t logged_emitted_ = 0;

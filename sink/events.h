@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -29,7 +30,9 @@ struct LogAttempt { wire::Result result; base::WorkerId worker; std::string host
 struct UncountLoss { base::Attempt attempt; bool revived; };  // the worker lives after all; revived: the attempt has not ended
 struct LogPolicy { wire::Policy policy; };
 struct LogEmitted { std::uint64_t jobs; };
-struct LogEnded { std::uint64_t total; std::uint64_t failed; bool cut; };
+struct LogEnded { std::uint64_t total; std::uint64_t failed; bool cut; std::optional<std::uint32_t> status = {}; };  // status: that of a halt, with which the last job came
+// A halt is in force, or over; then the jobs finished so far count towards no other.
+struct LogHalt { wire::Halt halt; bool is_over = false; std::uint64_t finished = 0; std::uint64_t failed = 0; };
 struct TakeBackEnd {};  // the run goes on
 // At the end of that output's file, at once: durable with the next Commit.
 struct WriteOutput { base::Attempt attempt; wire::OutputStream stream; std::uint64_t offset; std::string bytes; };
@@ -40,7 +43,7 @@ struct OpenFeedback { std::string endpoint; };
 struct SendToVentilator { wire::ToVentilator message; };
 struct Exit {};
 
-using Effect = std::variant<LogResult, LogAttempt, UncountLoss, LogPolicy, LogEmitted, LogEnded, TakeBackEnd, WriteOutput, Commit, DropOutput, OpenFeedback, SendToVentilator, Exit>;
+using Effect = std::variant<LogResult, LogAttempt, UncountLoss, LogPolicy, LogEmitted, LogEnded, LogHalt, TakeBackEnd, WriteOutput, Commit, DropOutput, OpenFeedback, SendToVentilator, Exit>;
 using Effects = std::vector<Effect>;
 
 }  // namespace sink

@@ -42,6 +42,7 @@ base::Result<int> run(const sink::Options& options) {
   }
   if (!ended) return ended.error();
   if (*ended) return **ended;
+  if (const auto halted = shell.halted()) return *halted;
   return cli::exit_status_of_signal(signals->next().value_or(SIGTERM));
 }
 

@@ -88,7 +88,14 @@ class Meta {
     }
     policy.at_most_once = integer("policy_at_most_once").value_or(0) != 0;
     policy.no_overlap = integer("policy_no_overlap").value_or(0) != 0;
+    policy.halt = {static_cast<wire::HaltRule::When>(integer("policy_halt_when").value_or(0)), static_cast<wire::HaltRule::Of>(integer("policy_halt_of").value_or(0)),
+                   static_cast<std::uint32_t>(integer("policy_halt_count").value_or(1)), integer("policy_halt_percent").value_or(0) != 0};
     return policy;
+  }
+  std::optional<LogHalt> halt() const {
+    if (!integer("halt")) return std::nullopt;
+    return LogHalt{{natural(*integer("halt")), static_cast<wire::HaltRule::When>(integer("halt_when").value_or(0)), static_cast<std::uint32_t>(integer("halt_status").value_or(0))},
+                   integer("halt_over").value_or(0) != 0, natural(integer("halt_finished").value_or(0)), natural(integer("halt_failed").value_or(0))};
   }
   std::optional<Emitted> emitted() const {
     if (!integer("emitted")) return std::nullopt;
@@ -213,6 +220,7 @@ Status ResultLog::recover() {
   recovered_.policy = meta->policy();
   recovered_.emitted = meta->emitted();
   recovered_.ended = meta->ended();
+  recovered_.halt = meta->halt();
   recovered_.joblog = meta->joblog();
   recovered_.emitted_seq = natural(meta->integer("emitted_seq").value_or(0));
 
@@ -434,6 +442,9 @@ Status ResultLog::write_marks() {
     values.emplace_back("policy_lease_us", marks_.policy->lease.count());
     values.emplace_back("policy_at_most_once", marks_.policy->at_most_once);
     values.emplace_back("policy_no_overlap", marks_.policy->no_overlap);
+    const wire::HaltRule& halt = marks_.policy->halt;
+    values.insert(values.end(), {{"policy_halt_when", static_cast<int>(halt.when)}, {"policy_halt_of", static_cast<int>(halt.of)},
+                                 {"policy_halt_count", halt.count}, {"policy_halt_percent", halt.is_percent}});
     if (auto done = statements_.set_mark.bind_text(1, "policy_retry_on").bind_text(2, marks_.policy->retry_on.text()).run(); !done) return done;
   }
   if (marks_.emitted) {
@@ -444,6 +455,11 @@ Status ResultLog::write_marks() {
     values.emplace_back("joblog_offset", integer(marks_.joblog->offset));
     values.emplace_back("joblog_seq", integer(marks_.joblog->seq));
     values.emplace_back("joblog_job", integer(marks_.joblog->job));
+  }
+  if (marks_.halt) {
+    const LogHalt& halt = *marks_.halt;
+    values.insert(values.end(), {{"halt", integer(halt.halt.number)}, {"halt_when", static_cast<int>(halt.halt.when)}, {"halt_status", halt.halt.status},
+                                 {"halt_over", halt.is_over}, {"halt_finished", integer(halt.finished)}, {"halt_failed", integer(halt.failed)}});
   }
   if (marks_.ended) {
     values.emplace_back("ended_status", marks_.ended->exit_status);

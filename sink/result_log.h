@@ -79,6 +79,7 @@ struct Recovered {
   std::uint64_t last_seq = 0;
   std::optional<Emitted> emitted;
   std::optional<Ended> ended;
+  std::optional<LogHalt> halt;  // the newest
   std::optional<JoblogMark> joblog;
   std::uint64_t emitted_seq = 0;  // after a retry, in the order of the jobs: rows up to this seq are out, whatever `emitted` says
 };
@@ -140,6 +141,7 @@ class ResultLog {
   void emitted(const Emitted& emitted) { marks_.emitted = emitted; }
   void joblog(const JoblogMark& mark) { marks_.joblog = mark; }
   void ended(const Ended& ended) { marks_.ended = ended; }
+  void halt(const LogHalt& halt) { marks_.halt = halt; }
   void take_back_end() { marks_.ended = std::nullopt, marks_.is_end_taken_back = true; }
 
   bool has_batch() const { return !steps_.empty() || !marks_.is_empty(); }
@@ -173,8 +175,9 @@ class ResultLog {
     std::optional<Emitted> emitted;
     std::optional<JoblogMark> joblog;
     std::optional<Ended> ended;
+    std::optional<LogHalt> halt;
     bool is_end_taken_back = false;  // before `ended`, if that is there
-    bool is_empty() const { return !run && !policy && !emitted && !joblog && !ended && !is_end_taken_back; }
+    bool is_empty() const { return !run && !policy && !emitted && !joblog && !ended && !halt && !is_end_taken_back; }
   };
   struct Statements {
     io::Statement begin, commit, finish, end_attempt, uncount, remove, free_outputs, set_mark;

@@ -76,7 +76,7 @@ base::Status Shell::recover() {
     return base::Error{base::Error::Kind::Conflict, "outputs of this run have been written in another order (--keep-order): go on in the same one"};
   }
   const std::uint64_t moved = config_.order == Order::Completion ? known.last_seq - known.finished : 0;  // a mark is a seq, and a retry leaves gaps
-  CoreRecovery recovery{known.epoch, known.policy, emitted.mark, std::nullopt, moved};
+  CoreRecovery recovery{known.epoch, known.policy, emitted.mark, std::nullopt, moved, known.halt, config_.order == Order::Job};
   if (known.ended) recovery.ended = LogEnded{known.ended->total, known.ended->failed, known.ended->cut};
   core_.emplace(recovery);
   auto done = results_->for_each_finished([this](const Finished& finished) { core_->recover_finished(finished.job, finished.failed); });
@@ -301,6 +301,11 @@ void Shell::look_for_ventilator() {
   if (core_->has_ended() && !core_->has_heard_ventilator() && io::Lock::holder(config_.run_directory, io::Lock::kVentilator)) feed(VentilatorComes{});
 }
 
+std::optional<int> Shell::halted() const {
+  const auto halt = core_ ? core_->halt() : std::nullopt;
+  return halt && has_exited_ ? std::optional(static_cast<int>(halt->status)) : std::nullopt;
+}
+
 // ---- effects
 
 bool Shell::insist(const std::function<base::Status()>& action) {
@@ -357,9 +362,11 @@ void Shell::carry_out(const DropOutput& effect) { files_->drop(effect.attempt, e
 
 void Shell::carry_out(const LogEnded& effect) {
   base::kill_point(base::kill_points::kLastJobDone);
-  exit_status_ = cli::exit_status(effect.failed, effect.cut);
+  exit_status_ = effect.status ? static_cast<int>(*effect.status) : cli::exit_status(effect.failed, effect.cut);
   results_->ended({*exit_status_, effect.total, effect.failed, effect.cut});
 }
+
+void Shell::carry_out(const LogHalt& effect) { results_->halt(effect); }
 
 void Shell::carry_out(const TakeBackEnd&) {
   exit_status_.reset();

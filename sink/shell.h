@@ -52,6 +52,8 @@ class Shell {
   // Runs until the run is complete (its exit status) or until told to stop (none). REQUIRES: open() returned no status.
   base::Result<std::optional<int>> run();
 
+  // Behind run() without a status: that of a run that has stopped before its end.
+  std::optional<int> halted() const;
   const std::vector<std::string>& endpoints() const { return endpoints_; }
 
  private:
@@ -72,6 +74,7 @@ class Shell {
   void carry_out(const LogPolicy& effect);
   void carry_out(const LogEmitted& effect);
   void carry_out(const LogEnded& effect);
+  void carry_out(const LogHalt& effect);
   void carry_out(const TakeBackEnd&);
   void carry_out(const WriteOutput& effect);
   void carry_out(const Commit& effect);

@@ -20,7 +20,7 @@ Core::Core(const CoreConfig& config, const Recovered& recovered)
       jobs_(recovered.accepted, recovered.horizon), horizon_(std::min(recovered.horizon, recovered.accepted)),
       cut_(recovered.cut),
       uplink_wait_(std::max(config.policy.heartbeat * 3, config.connect_timeout + config.policy.heartbeat), config.policy.lease),
-      is_grace_over_(horizon_ == 0) {
+      is_grace_over_(horizon_ == 0), halts_over_(recovered.halts_over) {
   if (recovered.input_ended) total_ = recovered.accepted;
   was_complete_ = recovered.ended;
 }
@@ -79,7 +79,9 @@ bool Core::accept_answer(const wire::Stamp& stamp) {
   return true;
 }
 
-void Core::on_event(const wire::Alive& message) { accept_answer(message.stamp); }
+void Core::on_event(const wire::Alive& message) {
+  if (accept_answer(message.stamp)) note_halt(message.halt);
+}
 
 // Passed on at once, ahead of the echo of any STATE read behind it; what finds no lane is asked for again by sending the output again.
 void Core::on_event(const wire::Stored& message) {
@@ -119,6 +121,7 @@ void Core::on_event(const wire::Requeue& message) {
 
 void Core::on_event(const wire::Snapshot& message) {
   if (!accept_answer(message.stamp)) return;
+  if (message.last) note_halt(message.halt);
   jobs_.finish_bitmap(message.first_job, message.finished, [this](JobId, const std::optional<Assignment>& was) {
     if (was) release(*was);
   });
@@ -333,6 +336,7 @@ void Core::send_ctrl(WorkerEntry& entry) {
   ctrl.heartbeat = config_.policy.heartbeat;
   ctrl.lease = config_.policy.lease;
   ctrl.no_overlap = config_.policy.no_overlap;
+  ctrl.halt = halt_.when;
   entry.lane->echoed_limit = entry.lane->limit;
   // More confirms than a frame holds go ahead in frames of their own, which echo nothing yet.
   while (ctrl.confirms.size() > wire::kMaxItems) {
@@ -366,6 +370,7 @@ void Core::on_event(const Turn&) {
     send_open();
   }
   send_news(beat);
+  tend_halt();
   tend_end();
 }
 
@@ -415,22 +420,24 @@ void Core::tend_grace() {
 
 void Core::send_open() {
   has_gap_ = false;
-  effects_->push_back(SendToSink{wire::Open{stamp(), config_.feedback_endpoint, wants_snapshot_, total_, cut_, config_.policy}});
+  effects_->push_back(SendToSink{wire::Open{stamp(), config_.feedback_endpoint, wants_snapshot_, total_, cut_, config_.policy, halts_over_}});
 }
 
 void Core::on_event(const wire::End& message) {
   if (!accept_answer(message.stamp)) return;
   if (total_ != message.total) return void(++ignored_);  // the end of an input that goes on
-  become_complete(message.total, message.failed, message.cut);
+  become_complete(message.total, message.failed, message.cut, message.halt);
 }
 
-void Core::on_event(const SinkHasEnded& event) { become_complete(jobs_.accepted(), event.failed, event.cut); }
+void Core::on_event(const SinkHasEnded& event) { become_complete(jobs_.accepted(), event.failed, event.cut, event.halt); }
 
-void Core::become_complete(std::uint64_t total, std::uint64_t failed, bool cut) {
+void Core::become_complete(std::uint64_t total, std::uint64_t failed, bool cut, const wire::Halt& halt) {
   if (complete_at_) return;
   complete_at_ = now_;
   next_heartbeat_ = now_;
-  effects_->push_back(CommitEnded{total, failed, cut});
+  const bool is_halt = halt.number > halts_over_;
+  if (is_halt) effects_->push_back(CommitHaltsOver{halts_over_ = halt.number});  // a retry is to begin behind it
+  effects_->push_back(CommitEnded{total, failed, cut, is_halt ? std::optional(halt.status) : std::nullopt});
 }
 
 void Core::tend_end() {
@@ -443,7 +450,7 @@ void Core::tend_end() {
     if (entry.has_left || !entry.lane) continue;
     if (waited < (now_ - entry.heard_at < heartbeats(3) ? config_.policy.lease : heartbeats(2))) return;
   }
-  effects_->push_back(SendToSink{wire::Close{stamp()}});
+  effects_->push_back(SendToSink{wire::Close{stamp(), is_halted_}});
   effects_->push_back(Exit{});
   has_exited_ = true;
 }
@@ -451,7 +458,7 @@ void Core::tend_end() {
 // ---- dispatch
 
 void Core::dispatch() {
-  if (is_stopped_ || complete_at_) return;
+  if (is_stopped_ || is_halting() || complete_at_) return;
   dispatch_alone();
   for (std::size_t given = 0; given < kTurnJobs; ++given) {
     WorkerEntry* entry = workers_.best();

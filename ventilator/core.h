@@ -32,6 +32,7 @@ struct Recovered {  // from jobs.db
   bool input_ended = false;
   bool cut = false;
   bool ended = false;  // the run is over: what is left to do is to tell workers that may not know, and the sink
+  std::uint64_t halts_over = 0;
 };
 
 class Core {
@@ -46,6 +47,9 @@ class Core {
   const JobTable& jobs() const { return jobs_; }
   const WorkerTable& workers() const { return workers_; }
   bool is_answered() const { return sink_epoch_ != 0 && now_ - answered_at_ <= heartbeats(3); }  // by the sink
+  bool is_halting() const { return halt_.when != wire::HaltRule::When::Never; }  // nothing more is handed out, and the run is to stop
+  // The exit status of a run that a halt has stopped before its end. None: it has not, or was to be drained.
+  std::optional<std::uint32_t> halted() const { return is_halted_ && halt_.number > 0 ? std::optional(halt_.status) : std::nullopt; }
   std::uint64_t ignored() const { return ignored_; }  // messages that changed nothing: stale, repeated or absurd
 
  private:
@@ -62,6 +66,7 @@ class Core {
   void on_event(const SinkHasEnded& event);
   void on_event(const DispatchesRecalled& event);
   void on_event(const Stop&);
+  void on_event(const Drain&);
   void on_event(const Turn&);
 
   bool accept(const wire::Stamp& stamp);  // false: drop the message
@@ -77,8 +82,10 @@ class Core {
   void tend_uplink();
   void tend_lanes();
   void tend_grace();
-  void become_complete(std::uint64_t total, std::uint64_t failed, bool cut);
+  void become_complete(std::uint64_t total, std::uint64_t failed, bool cut, const wire::Halt& halt);
   void tend_end();
+  void note_halt(const wire::Halt& halt);
+  void tend_halt();
   void send_open();
   void send_ctrl(WorkerEntry& entry);
   void assign_again();
@@ -131,6 +138,9 @@ class Core {
   std::uint64_t grace_sink_epoch_ = 0;
 
   std::optional<base::TimePoint> complete_at_;
+  std::uint64_t halts_over_;
+  wire::Halt halt_;          // in force; number 0: of our own
+  bool is_halted_ = false;   // and nothing is out any more; complete_at_ is since when
   bool was_complete_ = false;  // when this life began
   bool has_exited_ = false;
   std::uint64_t ignored_ = 0;

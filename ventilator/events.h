@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -18,12 +19,13 @@ struct Dispatch { base::Attempt attempt; base::WorkerId worker; };
 struct InputAccepted { base::JobId through; };  // every job up to here is durable in jobs.db
 struct InputEnded { bool cut; };                // and there will be no more; that, too, is durable
 struct LaneBroken { base::WorkerId worker; base::Generation generation; };
-struct SinkHasEnded { std::uint64_t failed; bool cut; };  // the sink is gone and has left its mark: the run is complete
+struct SinkHasEnded { std::uint64_t failed; bool cut; wire::Halt halt = {}; };  // the sink is gone and has left its mark: the run is complete
 struct DispatchesRecalled { std::vector<Dispatch> items; };  // answers RecallDispatches: the newest of each job that has one
 struct Stop {};  // hand out nothing more
+struct Drain {};  // the same; what runs is finished, and then the run stops before its end
 struct Turn {};  // the loop has handed over what had arrived
 
-using Event = std::variant<InputAccepted, InputEnded, wire::Worker, wire::Done, wire::Requeue, wire::Snapshot, wire::End, wire::Alive, wire::Stored, LaneBroken, SinkHasEnded, DispatchesRecalled, Stop, Turn>;
+using Event = std::variant<InputAccepted, InputEnded, wire::Worker, wire::Done, wire::Requeue, wire::Snapshot, wire::End, wire::Alive, wire::Stored, LaneBroken, SinkHasEnded, DispatchesRecalled, Stop, Drain, Turn>;
 
 // ---- effects
 
@@ -37,12 +39,13 @@ struct SendFree { wire::Free message; };
 struct RaiseHorizon { base::JobId through; };  // commit before any effect behind it
 struct CommitDispatches { std::vector<Dispatch> items; };       // before any effect behind it; each takes the place of the job's earlier one
 struct RecallDispatches { std::vector<base::JobId> jobs; };  // answer with DispatchesRecalled
-struct CommitEnded { std::uint64_t total; std::uint64_t failed; bool cut; };
+struct CommitEnded { std::uint64_t total; std::uint64_t failed; bool cut; std::optional<std::uint32_t> status = {}; };  // status: that of a halt, with which the last job came
+struct CommitHaltsOver { std::uint64_t number; };  // halts up to this one: the run has stopped, and who starts it again has it go on
 struct RenewUplink {};  // the sink is silent: its connection may be dead for good. Close it, frames and all, and open another
 struct LookForEnd {};  // the sink is silent: if it is gone and has left its mark, answer with SinkHasEnded
 struct Exit {};
 
-using Effect = std::variant<SendToSink, OpenLane, CloseLane, SendJobs, SendCtrl, SendFree, RaiseHorizon, CommitDispatches, RecallDispatches, CommitEnded, RenewUplink, LookForEnd, Exit>;
+using Effect = std::variant<SendToSink, OpenLane, CloseLane, SendJobs, SendCtrl, SendFree, RaiseHorizon, CommitDispatches, RecallDispatches, CommitEnded, CommitHaltsOver, RenewUplink, LookForEnd, Exit>;
 using Effects = std::vector<Effect>;
 
 }  // namespace ventilator

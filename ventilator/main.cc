@@ -60,6 +60,7 @@ base::Result<int> run(const ventilator::Options& options, const std::vector<std:
   if (ended && !*ended) ended = shell.run();
   if (!ended) return ended.error();
   if (*ended) return **ended;
+  if (const auto halted = shell.halted()) return *halted;
   return cli::exit_status_of_signal(signals->next().value_or(SIGTERM));
 }
 

@@ -17,7 +17,7 @@
 namespace ventilator {
 
 namespace {
-enum Tag : io::Reactor::Tag { kFeedback, kStop, kDrain, kInput, kFirstLane = 16 };
+enum Tag : io::Reactor::Tag { kFeedback, kStop, kDrain, kFinish, kInput, kFirstLane = 16 };
 constexpr int kOutbox = 1 << 20;              // frames for an absent sink; beyond that a resync mends what is dropped
 constexpr int kFramesPerTurn = 256;
 constexpr std::size_t kRecordsPerTurn = 4096;
@@ -45,6 +45,7 @@ base::Result<std::optional<int>> Shell::open(int interrupt_fd) {
   }
   if (auto fits = spool_->keep_dispatches(config_.policy.at_most_once); !fits) return fits.error();
   if (const auto mark = end_mark()) {
+    if (auto committed = spool_->commit_halts_over(mark->halts); !committed) return committed.error();
     if (auto committed = spool_->commit_ended(mark->exit_status); !committed) return committed.error();
   }
   if (auto fits = match_input(interrupt_fd); !fits) return fits.error();
@@ -124,6 +125,7 @@ base::Result<std::optional<int>> Shell::run() {
   reactor_.watch(*feedback_, kFeedback);
   if (config_.stop_fd >= 0) reactor_.watch(config_.stop_fd, POLLIN, kStop);
   if (config_.drain_fd >= 0) reactor_.watch(config_.drain_fd, POLLIN, kDrain);
+  if (config_.finish_fd >= 0) reactor_.watch(config_.finish_fd, POLLIN, kFinish);
 
   const Spool::Summary& summary = spool_->summary();
   CoreConfig core;
@@ -133,7 +135,7 @@ base::Result<std::optional<int>> Shell::run() {
   core.has_grace = !config_.is_embedded;
   core.seed = io::random_seed();
   const bool is_over = exit_status_.has_value();
-  core_.emplace(core, Recovered{summary.epoch, summary.horizon, summary.accepted, is_over || (summary.end_of_input && !summary.cut), is_over && summary.cut, is_over});
+  core_.emplace(core, Recovered{summary.epoch, summary.horizon, summary.accepted, is_over || (summary.end_of_input && !summary.cut), is_over && summary.cut, is_over, summary.halts_over});
   if (!surplus_.empty()) append(surplus_);
   counts_.is_input_ended = is_over || (summary.end_of_input && !summary.cut);
   if (is_over) source_.reset();
@@ -155,6 +157,7 @@ base::Result<std::optional<int>> Shell::run() {
       if (tag == kInput) input_ready = true;
       else if (tag == kStop) has_exited_ = true;
       else if (tag == kDrain) is_stopping_ = true, reactor_.unwatch(kDrain), feed(Stop{});
+      else if (tag == kFinish) reactor_.unwatch(kFinish), feed(Drain{});
       else if (tag >= kFirstLane) downlink_->on_ready(tag);
     }
     for (const LaneBroken& event : std::exchange(broken_, {})) feed(event);
@@ -227,7 +230,7 @@ void Shell::say_what_is_waited_for() {
 // ---- input
 
 bool Shell::may_read() const {
-  return source_ && !is_source_at_end_ && !is_stopping_ && bytes_ahead_ < config_.spool_bytes;
+  return source_ && !is_source_at_end_ && !is_stopping_ && !core_->is_halting() && bytes_ahead_ < config_.spool_bytes;
 }
 
 void Shell::read_input() {
@@ -377,9 +380,13 @@ void Shell::carry_out(const RecallDispatches& effect) {
 }
 
 void Shell::carry_out(const CommitEnded& effect) {
-  exit_status_ = cli::exit_status(effect.failed, effect.cut);
+  exit_status_ = effect.status ? static_cast<int>(*effect.status) : cli::exit_status(effect.failed, effect.cut);
   insist([&] { return spool_->commit_ended(*exit_status_); });
   base::kill_point(base::kill_points::kEndHeard);
+}
+
+void Shell::carry_out(const CommitHaltsOver& effect) {
+  insist([&] { return spool_->commit_halts_over(effect.number); });
 }
 
 // Within a process no connection meets a stranger.
@@ -389,7 +396,7 @@ void Shell::carry_out(const RenewUplink&) {
 }
 
 void Shell::carry_out(const LookForEnd&) {
-  if (const auto mark = end_mark()) feed(SinkHasEnded{mark->failed, mark->cut});
+  if (const auto mark = end_mark()) feed(SinkHasEnded{mark->failed, mark->cut, {mark->halts, wire::HaltRule::When::Soon, static_cast<std::uint32_t>(mark->exit_status)}});
 }
 
 void Shell::carry_out(const Exit&) { has_exited_ = true; }

@@ -38,6 +38,7 @@ struct ShellConfig {
   bool is_embedded = false;   // the workers live and die with this process
   int stop_fd = -1;           // readable: hand out nothing more, and leave
   int drain_fd = -1;          // readable: hand out nothing more, go on confirming; -1: there is none
+  int finish_fd = -1;         // readable: hand out nothing more, and leave when what runs has ended; -1: there is none
 };
 
 class Shell {
@@ -49,8 +50,10 @@ class Shell {
   // ended already. Errors: Conflict when they do not fit, Busy when another ventilator has the run. May wait for input; `interrupt_fd`, when readable, ends
   // that, and run() then returns at once.
   base::Result<std::optional<int>> open(int interrupt_fd);
-  // Runs until the run is complete (its exit status) or until told to stop (none). REQUIRES: open() returned no status.
+  // Runs until the run is complete (its exit status), or until told to stop, or halted (none). REQUIRES: open() returned no status.
   base::Result<std::optional<int>> run();
+  // Behind run(): the exit status of a run that a halt has stopped before its end.
+  std::optional<int> halted() const { return core_ && core_->halted() ? std::optional(static_cast<int>(*core_->halted())) : std::nullopt; }
 
  private:
   std::optional<io::EndMark> end_mark() const;  // of a sink that has gone; none when the input has gone on since
@@ -75,6 +78,7 @@ class Shell {
   void carry_out(const CommitDispatches& effect);
   void carry_out(const RecallDispatches& effect);
   void carry_out(const CommitEnded& effect);
+  void carry_out(const CommitHaltsOver& effect);
   void carry_out(const RenewUplink& effect);
   void carry_out(const LookForEnd& effect);
   void carry_out(const Exit& effect);

@@ -108,6 +108,8 @@ base::Result<Spool::Summary> read_summary(io::Database& database, const std::str
       summary.keeps_dispatches = meta->integer(1) != 0;
     } else if (key == "ended") {
       summary.ended = static_cast<int>(meta->integer(1));
+    } else if (key == "halts_over") {
+      summary.halts_over = static_cast<std::uint64_t>(meta->integer(1));
     }
   }
   auto jobs = database.prepare("SELECT max(job) FROM jobs");
@@ -344,6 +346,13 @@ Status Spool::commit_end_of_input(bool cut, const std::string& reason) {
 Status Spool::commit_ended(int exit_status) {
   auto status = put("ended", exit_status);
   if (status) summary_.ended = exit_status;
+  return status;
+}
+
+Status Spool::commit_halts_over(std::uint64_t number) {
+  if (number <= summary_.halts_over) return base::ok();
+  auto status = put("halts_over", static_cast<std::int64_t>(number));
+  if (status) summary_.halts_over = number;
   return status;
 }
 

@@ -13,6 +13,7 @@
 //     end_of_input  integer: 0, 1 the input was read to its end, 2 it was cut; more may follow when it is offered again, and then it is 0
 //     cut_reason    text, when end_of_input is 2
 //     ended         integer: the exit status of the run, once it is complete; taken back when a cut input goes on, or a user has jobs retried
+//     halts_over    integer: halts of the run up to this number have stopped it, and it may go on
 //     keeps_dispatches  integer, 1: the run is one at most once, and has the table `dispatched`
 //   jobs(job INTEGER PRIMARY KEY, spec BLOB NOT NULL, hash INTEGER NOT NULL)
 //     job   from 1, without gaps: the greatest is the number of accepted jobs
@@ -55,6 +56,7 @@ class Spool {
     bool cut = false;  // the input ended before its end
     std::string cut_reason;
     std::optional<int> ended;                  // the exit status
+    std::uint64_t halts_over = 0;
     std::optional<std::string> template_text;  // none: describe_run() was not reached
     std::string input_text;
     std::string origin;
@@ -93,6 +95,7 @@ class Spool {
   // The input ends behind what is accepted. The run has not ended with it, or not any more.
   base::Status commit_end_of_input(bool cut, const std::string& reason);
   base::Status commit_ended(int exit_status);
+  base::Status commit_halts_over(std::uint64_t number);
 
   // The encoded spec of an accepted job. A freshly appended one comes from memory, others in blocks from the file, best in ascending order.
   base::Result<std::string> spec(base::JobId job);

@@ -26,7 +26,7 @@ void become_line(std::string& reason) {
 
 Core::Core(const CoreConfig& config)
     : config_(config), heartbeat_(config.heartbeat), lease_(config.lease), random_(config.seed), clock_(config.heartbeat), slots_(config.slots + 1),
-      free_slots_(config.slots), usable_slots_(config.slots), window_(config.slots),
+      wanted_slots_(config.slots), free_slots_(config.slots), usable_slots_(config.slots), gate_(config.starts), window_(config.slots),
       session_wait_(std::max(config.heartbeat * 3, config.connect_timeout + config.heartbeat), config.lease) {}
 
 void Core::on(Event&& event, base::TimePoint now, Effects& effects) {
@@ -49,6 +49,8 @@ base::TimePoint Core::next_deadline() const {
   if (!queue_.empty() && free_slots_ == 0) {
     at = std::min(at, std::max(queue_.front().since, now_ - shortest_busy()) + window_.patience() + base::Duration(1));
   }
+  if (!queue_.empty() && free_slots_ > 0 && overdue_.empty() && !is_full()) at = std::min(at, std::max(now_, gate_.opens_at(now_)));
+  if (running_.size() > 1 && gate_.rules().free_memory > 0) at = std::min(at, gate_.measure_at());
   return std::min(clock_.real(at), permits_.soonest());
 }
 
@@ -148,42 +150,26 @@ void Core::on_event(wire::Job&& message) {
     queue_.push_back({item.attempt, std::move(item.spec), now_});
   }
   if (is_stopped_) return_queued(0, "the worker is stopping");
-}
-
-void Core::start_jobs() {
-  if (is_stopped_ || is_complete_ || is_full() || !overdue_.empty()) return;
-  for (std::uint32_t number = 1; number <= config_.slots && free_slots_ > 0 && !queue_.empty(); ++number) {
-    Slot& slot = slots_[number];
-    if (slot.running != 0 || slot.is_lost) continue;
-    --free_slots_;
-    slot.since = now_;
-    for (slot.batch = window_.batch(queue_.size()); slot.running < slot.batch && !queue_.empty(); queue_.pop_front()) {
-      Queued& next = queue_.front();
-      if (!running_.emplace(next.attempt, number).second) continue;  // sent twice
-      ++slot.running;
-      if (no_overlap_) tell_until(std::min(told_until_, permits_.until(next.attempt)));
-      effects_->push_back(Start{next.attempt, number, std::move(next.spec)});
-    }
-    slot.batch = slot.running;
-    if (slot.running == 0) ++free_slots_;
-  }
+  else if (halt_ != wire::HaltRule::When::Never) return_queued(0, "the run stops");
 }
 
 void Core::on_event(Ended&& event) {
   const auto it = running_.find(event.result.attempt);
   if (it == running_.end()) return void(++ignored_);
-  Slot& slot = slots_[it->second];
-  event.result.slot = event.result.outcome == Outcome::Returned ? 0 : it->second;  // what is returned was never started
+  const std::uint32_t number = it->second;
+  Slot& slot = slots_[number];
+  event.result.slot = event.result.outcome == Outcome::Returned ? 0 : number;  // what is returned was never started
   running_.erase(it);
   permits_.erase(event.result.attempt);
   if (overdue_.erase(event.result.attempt) > 0) note_overdue(event.result);
+  if (evicted_.erase(event.result.attempt) > 0 && event.result.outcome == Outcome::Cancelled) event.result.reason = "ended for want of memory";
   --slot.running;
   if (event.slot_is_lost && !slot.is_lost) {
     slot.is_lost = true;
-    window_.set_slots(--usable_slots_);
-    state_due_ = true;
+    ++lost_slots_;
+    count_slots();
   } else if (slot.running == 0 && !slot.is_lost) {
-    ++free_slots_;
+    free_slots_ += number <= wanted_slots_;
     window_.note_slot(now_ - slot.since, slot.batch);
   }
   if (is_complete_) return;
@@ -227,7 +213,7 @@ void Core::send_outputs() {
 
 // What nobody has taken yet is as much as is to be held: nothing is started or asked for on top of it.
 bool Core::is_full() const {
-  const std::size_t bound = wire::kMaxUnconfirmedBytes + wire::kOutputStreams * config_.slots * config_.output_window;
+  const std::size_t bound = wire::kMaxUnconfirmedBytes + wire::kOutputStreams * (slots_.size() - 1) * config_.output_window;
   return unconfirmed_bytes_ >= wire::kMaxUnconfirmedBytes || unconfirmed_bytes_ + outputs_.held_bytes() >= bound;
 }
 
@@ -256,16 +242,16 @@ void Core::return_queued(std::size_t keep, const char* reason) {
 base::Duration Core::shortest_busy() const {
   if (free_slots_ > 0) return base::Duration::zero();
   base::Duration shortest = base::Duration::max();
-  for (std::size_t i = 1; i < slots_.size(); ++i) {
+  for (std::size_t i = 1; i <= wanted_slots_; ++i) {
     if (!slots_[i].is_lost) shortest = std::min(shortest, now_ - slots_[i].since);
   }
   return shortest;
 }
 
 void Core::raise_limit() {
-  if (generation_ == Generation{} || is_stopped_ || is_complete_) return;
+  if (generation_ == Generation{} || is_stopped_ || is_complete_ || halt_ != wire::HaltRule::When::Never) return;
   if (unconfirmed_.size() >= wire::kMaxUnconfirmed || is_full()) return;
-  const std::uint64_t window = window_.jobs(shortest_busy()), held = queue_.size() + running_.size();
+  const std::uint64_t window = this->window(), held = queue_.size() + running_.size();
   if (held >= window) return;
   const std::uint64_t limit = received_ + window - held;
   if (limit <= limit_) return;
@@ -329,6 +315,7 @@ void Core::on_event(wire::Ctrl&& message) {
   lease_ = std::max(message.lease, heartbeat_);
   clock_.set_step(heartbeat_);
   if (message.no_overlap && !no_overlap_) forbid_overlap();
+  obey_halt(message.halt);
   for (const Attempt& attempt : message.confirms) {
     const auto it = unconfirmed_.find(attempt);
     if (it == unconfirmed_.end()) continue;
@@ -412,6 +399,7 @@ void Core::on_event(Turn&&) {
     open_session();
   }
   renew_until();
+  look_at_machine();
   start_jobs();
   if (free_slots_ == 0 && !queue_.empty() && now_ - queue_.front().since > window_.patience() && shortest_busy() > window_.patience()) {
     return_queued(0, "all slots stayed busy");
@@ -446,7 +434,7 @@ void Core::check_invariants() const {
   std::uint32_t running = 0, free = 0;
   for (std::size_t i = 1; i < slots_.size(); ++i) {
     running += slots_[i].running;
-    free += slots_[i].running == 0 && !slots_[i].is_lost;
+    free += i <= wanted_slots_ && slots_[i].running == 0 && !slots_[i].is_lost;
   }
   CHECK_INVARIANT(running == running_.size());
   CHECK_INVARIANT(free == free_slots_);
@@ -458,7 +446,7 @@ void Core::check_invariants() const {
   }
   CHECK_INVARIANT(bytes == unconfirmed_bytes_ || is_complete_);
   outputs_.check_invariants();
-  CHECK_INVARIANT(queue_.size() + running_.size() <= std::max<std::size_t>(wire::kMaxWindow, config_.slots) || generation_.g > 1);
+  CHECK_INVARIANT(queue_.size() + running_.size() <= std::max<std::size_t>(wire::kMaxWindow, slots_.size()) || generation_.g > 1);
 }
 
 }  // namespace worker

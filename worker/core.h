@@ -26,6 +26,7 @@ struct CoreConfig {
   base::WorkerId id;
   std::string host;
   std::uint32_t slots = 1;
+  StartRules starts;
   std::size_t output_window = 1u << 20;  // bytes of each output that may be read ahead of what is stored
   base::Duration heartbeat{1'000'000};  // until the run says otherwise
   base::Duration lease{10'000'000};
@@ -53,9 +54,11 @@ class Core {
   bool holds(const base::Attempt& attempt) const;
   bool holds_nothing() const { return queue_.empty() && running_.empty() && unconfirmed_.empty(); }
   std::uint32_t slots() const { return usable_slots_; }  // that can run something
+  std::uint32_t lost_slots() const { return lost_slots_; }
   std::size_t running() const { return running_.size(); }
   std::size_t queued() const { return queue_.size(); }
-  std::uint64_t window() const { return window_.jobs(shortest_busy()); }  // jobs to hold at most, as of now
+  // Jobs to hold at most, as of now. None wait here for their start to be allowed that others could begin.
+  std::uint64_t window() const { return gate_.rules().is_none() ? window_.jobs(shortest_busy()) : usable_slots_; }
   bool has_head() const { return generation_ != base::Generation{}; }
   std::uint64_t session() const { return session_; }
   const base::Generation& generation() const { return generation_; }
@@ -85,6 +88,8 @@ class Core {
   void on_event(wire::Ctrl&& message);
   void on_event(wire::Refused&& message);
   void on_event(wire::Free&& message);
+  void on_event(Slots&& event);
+  void on_event(Measured&& event);
   void on_event(NoRoom&&);
   void on_event(OutputRead&& event);
   void on_event(Ended&& event);
@@ -101,6 +106,11 @@ class Core {
   bool is_full() const;
   void return_queued(std::size_t keep, const char* reason);
   void start_jobs();
+  void start_in(std::uint32_t number, std::uint32_t most);
+  void look_at_machine();
+  void end_youngest();
+  void count_slots();
+  void obey_halt(wire::HaltRule::When halt);
   void forbid_overlap();
   void end_overdue();
   static void note_overdue(wire::Result& result);
@@ -138,8 +148,13 @@ class Core {
   std::unique_ptr<std::pmr::unsynchronized_pool_resource> nodes_ = std::make_unique<std::pmr::unsynchronized_pool_resource>();
   std::pmr::unordered_map<base::Attempt, std::uint32_t, base::HashAttempt> running_{nodes_.get()};  // to its slot
   std::vector<Slot> slots_;                                                      // from 1; [0] unused
-  std::uint32_t free_slots_ = 0;
-  std::uint32_t usable_slots_ = 0;
+  std::uint32_t wanted_slots_;       // those up to this number may be used
+  std::uint32_t free_slots_ = 0;     // of these
+  std::uint32_t usable_slots_ = 0;   // likewise
+  std::uint32_t lost_slots_ = 0;
+  StartGate gate_;
+  std::unordered_set<base::Attempt, base::HashAttempt> evicted_;  // being ended to make room in memory
+  wire::HaltRule::When halt_ = wire::HaltRule::When::Never;       // as the newest CTRL says
   std::pmr::unordered_map<base::Attempt, Unconfirmed, base::HashAttempt> unconfirmed_{nodes_.get()};
   std::size_t unconfirmed_bytes_ = 0;
   std::vector<base::Attempt> to_send_;

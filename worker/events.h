@@ -8,6 +8,7 @@
 
 #include "base/ids.h"
 #include "wire/messages.h"
+#include "worker/start_gate.h"
 
 namespace worker {
 
@@ -17,11 +18,13 @@ struct SessionOpened { std::string endpoint; std::string key; };  // answers Ope
 // More of an output of an attempt that runs. One that has any of these gives all of that stream so, and nothing of it in its result.
 struct OutputRead { base::Attempt attempt; wire::OutputStream stream; std::string bytes; };
 struct Ended { wire::Result result; bool slot_is_lost = false; };  // an attempt that was started; slot_is_lost: its slot can run nothing more
+struct Slots { std::uint32_t slots; };  // run so many at a time from now on
+struct Measured { Machine machine; };  // answers LookAtMachine
 struct NoRoom {};  // REFUSED, said to one that knows no run yet: the run has as many workers as it can have
 struct Stop {};  // start nothing more, end what runs, hand in what is held
 struct Turn {};  // the loop has handed over what had arrived
 
-using Event = std::variant<SessionOpened, wire::Job, wire::Ctrl, wire::Refused, wire::Free, NoRoom, OutputRead, Ended, Stop, Turn>;
+using Event = std::variant<SessionOpened, wire::Job, wire::Ctrl, wire::Refused, wire::Free, NoRoom, OutputRead, Ended, Slots, Measured, Stop, Turn>;
 
 // ---- effects
 
@@ -37,9 +40,10 @@ struct SendBye { wire::Bye message; };
 struct Start { base::Attempt attempt; std::uint32_t slot; std::string spec; };
 struct Kill { base::Attempt attempt; };
 struct RunUntil { base::TimePoint at; };  // whatever becomes of this process: what runs, or is started behind this, ends then. kNever: no such time
+struct LookAtMachine {};  // answer with Measured
 struct Exit { enum class Why { RunComplete, Stopped, HeadNotFound, SlotLost } why; };
 
-using Effect = std::variant<OpenSession, CloseSession, SendState, SendResults, SendOutput, Grant, SendBye, Start, Kill, RunUntil, Exit>;
+using Effect = std::variant<OpenSession, CloseSession, SendState, SendResults, SendOutput, Grant, SendBye, Start, Kill, RunUntil, LookAtMachine, Exit>;
 using Effects = std::vector<Effect>;
 
 }  // namespace worker

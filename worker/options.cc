@@ -2,8 +2,6 @@
 
 #include <CLI/CLI.hpp>
 
-#include "wire/limits.h"
-
 namespace worker {
 
 std::optional<cli::Leave> parse(const std::vector<std::string>& arguments, Options& options) {
@@ -12,7 +10,7 @@ std::optional<cli::Leave> parse(const std::vector<std::string>& arguments, Optio
   app.footer("It leaves with status 0 when the run is complete.");
   app.add_option("--sink", options.sink, "where the sink listens: tcp://HOST:PORT or ipc://PATH")->required()->type_name("ENDPOINT");
   app.add_option("--listen", options.listen, "where to listen for jobs; default: a free port or path like the sink's")->type_name("ENDPOINT");
-  cli::add_count(app, "-j,--jobs", options.slots, 1, wire::kMaxWindow, "run N jobs at a time; default: one for each CPU that this process may use");
+  add_starts(app, options.starts);
   cli::add_duration(app, "--head-timeout", options.head_timeout, "leave when nothing has been heard of the run for so long and nothing is held")->default_str("60s");
   cli::add_choice(app, "--on-head-lost", {"run", "stop"}, [&options](std::size_t index) { options.stops_without_head = index == 1; },
                   "run: running jobs are finished whatever is heard; stop: with nothing heard for --head-timeout they are ended, and the worker leaves")

@@ -7,12 +7,13 @@
 
 #include "base/time.h"
 #include "cli/options.h"
+#include "worker/options_starts.h"
 
 namespace worker {
 
 struct Options {
   std::string sink, listen;
-  std::uint32_t slots = 0;  // 0: as many as the surroundings allow
+  StartOptions starts;
   base::Duration head_timeout{60'000'000};
   base::Duration hold_timeout{3'600'000'000};
   bool stops_without_head = false;

@@ -39,7 +39,10 @@ base::Result<int> run(const Options& options, const HandlerRegistry& handlers) {
   config.keeper.keeper = cli::find_program("keeper");
   config.sink_endpoint = options.sink;
   config.listen = options.listen;
-  config.slots = options.slots > 0 ? options.slots : cli::default_slots();
+  config.slots = options.starts.slots > 0 ? options.starts.slots : cli::default_slots();
+  config.slots_file = options.starts.jobs_file();
+  config.load_file = options.starts.load_file();
+  config.starts = options.starts.rules;
   config.head_timeout = options.head_timeout;
   config.hold_timeout = options.hold_timeout;
   config.stops_without_head = options.stops_without_head;

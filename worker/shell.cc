@@ -15,6 +15,7 @@
 #include "wire/codec.h"
 #include "wire/limits.h"
 #include "worker/oom_counter.h"
+#include "worker/options_starts.h"
 #include "worker/orphans.h"
 
 namespace worker {
@@ -24,6 +25,7 @@ enum Tag : io::Reactor::Tag { kLane, kStop, kQuit, kCommands, kCalls, kCoprocess
 constexpr int kOutbox = 65536;  // frames; what finds no room is sent again after the next echoed STATE
 constexpr int kFramesPerTurn = 256;
 constexpr std::uint32_t kMostKeepers = 16;
+constexpr std::uint32_t kMostByFile = 512;  // slots, where a file says how many
 constexpr std::uint64_t kFilesOfKeeper = 32;  // beside those of commands
 constexpr base::Duration kLinger{500'000};
 constexpr base::Duration kWord{1'000'000};    // between two looks at what is waited for
@@ -56,10 +58,11 @@ void put_in_slot(base::Command& command, std::uint32_t slot) {
 }  // namespace
 
 Shell::Shell(io::Context& context, ShellConfig config, const HandlerRegistry& handlers, const cli::Log& log)
-    : context_(context), config_(std::move(config)), log_(log), handlers_(handlers), id_(io::new_worker_id()), host_(io::host_name()) {}
+    : context_(context), config_(std::move(config)), log_(log), handlers_(handlers), id_(io::new_worker_id()), host_(io::host_name()),
+      slots_file_(config_.slots_file), load_file_(config_.load_file), limit_(config_.limit_percent) {}
 
 base::Result<Exit::Why> Shell::run() {
-  auto calls = CallRunner::create(handlers_, config_.slots);
+  auto calls = CallRunner::create(handlers_, most_slots());
   if (!calls) return calls.error();
   calls_ = std::move(*calls);
   if (const auto directory = io::runtime_directory()) {
@@ -74,6 +77,7 @@ base::Result<Exit::Why> Shell::run() {
   core.id = id_;
   core.host = host_;
   core.slots = config_.slots;
+  core.starts = config_.starts;
   core.output_window = output_window(config_.slots);
   core.head_timeout = config_.head_timeout;
   core.hold_timeout = config_.hold_timeout;
@@ -91,7 +95,7 @@ base::Result<Exit::Why> Shell::run() {
     if (auto opened = open_session(); !opened) return opened.error();
   }
   while (!why_) {
-    for (io::Reactor::Tag tag : reactor_.wait(std::min({core_->next_deadline(), reopen_at_, calls_->next_deadline()}))) {
+    for (io::Reactor::Tag tag : reactor_.wait(std::min({core_->next_deadline(), reopen_at_, calls_->next_deadline(), limit_.next_deadline()}))) {
       if (tag == kStop) {
         reactor_.unwatch(kStop);
         is_stopping_ = true;
@@ -103,6 +107,7 @@ base::Result<Exit::Why> Shell::run() {
     if (!pull_ && io::now() >= reopen_at_) reopen_session();  // could not be opened
     receive();
     collect();
+    end_overdue();
     feed(Turn{});
     calls_->hand_over();
     if (io::now() >= next_word_) say_what_is_waited_for();
@@ -176,6 +181,7 @@ void Shell::collect() {
   for (OutputRead& output : outputs_) feed(std::move(output));
   for (wire::Result& result : results_) {
     give_words(result);
+    note_ended(result);
     if (result.outcome == base::Outcome::Returned) fail(result.reason);  // no keeper: no command can be run here
     feed(Ended{std::move(result)});
   }
@@ -184,10 +190,39 @@ void Shell::collect() {
   for (Ended& call : ended_) {
     const std::string reason = call.slot_is_lost ? call.result.reason : "";
     if (!words_.empty()) give_words(call.result);
+    note_ended(call.result);
     feed(std::move(call));
     if (core_->slots() == 0) fail("no slot is left: " + reason);
   }
+  if (!results_.empty() || !ended_.empty()) look_at_slots();
   if (failure_ && !std::exchange(is_stopping_, true)) feed(Stop{});
+}
+
+// The file may say another number now; one that says none changes nothing.
+void Shell::look_at_slots() {
+  const auto amount = slots_file_.changed();
+  if (!amount) return;
+  const auto slots = *amount ? slots_of(**amount, cli::default_slots()) : base::Result<std::uint32_t>(amount->error());
+  if (!slots) return log_.warning("--jobs: " + slots.error().message + "; it stays as it was");
+  feed(Slots{std::min(*slots, most_slots())});
+}
+
+// Where the number may change: what is made for slots is made for these.
+std::uint32_t Shell::most_slots() const { return config_.slots_file.empty() ? config_.slots : std::max(config_.slots, kMostByFile); }
+
+// ---- a time limit that follows what jobs take
+
+void Shell::note_ended(wire::Result& result) {
+  if (!limit_.is_set()) return;
+  limit_.note_ended(result.attempt, result.outcome == base::Outcome::Ok, base::Duration(static_cast<std::int64_t>(result.runtime_us)));
+  if (overdue_.erase(result.attempt) > 0 && result.outcome == base::Outcome::Cancelled) result.outcome = base::Outcome::Timeout;
+}
+
+void Shell::end_overdue() {
+  for (const base::Attempt& attempt : limit_.take_overdue(io::now())) {
+    overdue_.insert(attempt);
+    kill(attempt);
+  }
 }
 
 // This worker is of no use any more: what it holds is for others.
@@ -272,6 +307,7 @@ void Shell::carry_out(SendOutput& effect) {
 void Shell::carry_out(Grant& effect) { commands_->grant(effect.attempt, effect.stream, effect.length); }
 
 void Shell::carry_out(Start& effect) {
+  limit_.note_started(effect.attempt, io::now());
   auto spec = wire::decode_spec(effect.spec);
   if (!spec) return fail_unstarted(effect, "the job cannot be read: " + spec.error().message);
   if (auto* call = std::get_if<base::Call>(&spec->work)) {
@@ -286,7 +322,7 @@ void Shell::carry_out(Start& effect) {
 
 void Shell::start_record(const Start& effect, base::Record&& record, base::Duration limit) {
   if (!coprocesses_) {
-    auto made = CoprocessRunner::create({.keeper = config_.keeper}, config_.slots);
+    auto made = CoprocessRunner::create({.keeper = config_.keeper}, most_slots());
     if (!made) return fail_unstarted(effect, made.error().message);
     coprocesses_ = std::move(*made);
     reactor_.watch(coprocesses_->fd(), POLLIN, kCoprocesses);
@@ -315,9 +351,23 @@ void Shell::fail_unstarted(const Start& effect, const std::string& reason) {
 }
 
 void Shell::carry_out(Kill& effect) {
-  commands_->kill(effect.attempt);
-  calls_->kill(effect.attempt);
-  if (coprocesses_) coprocesses_->kill(effect.attempt);
+  overdue_.erase(effect.attempt);  // the core has its own reason now
+  kill(effect.attempt);
+}
+
+void Shell::kill(const base::Attempt& attempt) {
+  commands_->kill(attempt);
+  calls_->kill(attempt);
+  if (coprocesses_) coprocesses_->kill(attempt);
+}
+
+void Shell::carry_out(LookAtMachine&) {
+  Machine machine = machine_.look();
+  if (const auto load = load_file_.changed()) {
+    if (*load) machine.load = load_of(**load);
+    else log_.warning("--load: " + load->error().message + "; it stays as it was");
+  }
+  events_.push_back(Measured{machine});
 }
 
 void Shell::carry_out(RunUntil& effect) {

@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "cli/dropped_frames.h"
@@ -13,10 +14,13 @@
 #include "io/monitor.h"
 #include "io/reactor.h"
 #include "io/socket.h"
+#include "worker/amount.h"
 #include "worker/call_runner.h"
 #include "worker/coprocess_runner.h"
 #include "worker/core.h"
 #include "worker/keeper_pool.h"
+#include "worker/machine.h"
+#include "worker/relative_limit.h"
 
 namespace worker {
 
@@ -24,6 +28,9 @@ struct ShellConfig {
   std::string sink_endpoint;
   std::string listen;  // for the lane; empty: as io::default_listen says, anew for each session
   std::uint32_t slots = 1;
+  std::string slots_file, load_file;  // that say another number of slots, another load, when they change; empty: none
+  StartRules starts;
+  std::uint32_t limit_percent = 0;  // of what jobs usually take: a time limit. 0: none
   base::Duration head_timeout{60'000'000};
   base::Duration hold_timeout{3'600'000'000};
   bool stops_without_head = false;
@@ -39,7 +46,7 @@ class Shell {
   // Runs until the run is complete, the head is not found in time, or it was told to stop.
   base::Result<Exit::Why> run();
   // Threads of calls that would not end are left: they must not see this program's static objects go.
-  bool has_lost_slots() const { return core_ && core_->slots() < config_.slots; }
+  bool has_lost_slots() const { return core_ && core_->lost_slots() > 0; }
 
  private:
   base::Status open_session();
@@ -61,10 +68,16 @@ class Shell {
   void start_record(const Start& effect, base::Record&& record, base::Duration limit);
   void carry_out(Kill& effect);
   void carry_out(RunUntil& effect);
+  void carry_out(LookAtMachine& effect);
   void carry_out(Exit& effect);
   void send(const wire::ToSink& message);
   void fail_unstarted(const Start& effect, const std::string& reason);
   void give_words(wire::Result& result);
+  void look_at_slots();
+  std::uint32_t most_slots() const;
+  void note_ended(wire::Result& result);
+  void kill(const base::Attempt& attempt);
+  void end_overdue();
   void say_what_is_waited_for();
 
   io::Context& context_;
@@ -89,6 +102,10 @@ class Shell {
   struct Words {
     std::string command, label;
   };
+  MachineProbe machine_;
+  AmountFile slots_file_, load_file_;
+  RelativeLimit limit_;
+  std::unordered_set<base::Attempt, base::HashAttempt> overdue_;  // being ended because of that limit
   std::unordered_map<base::Attempt, Words, base::HashAttempt> words_;  // of the commands that run, and of calls that have a label
   std::vector<wire::Result> results_;
   std::vector<Ended> ended_;  // calls

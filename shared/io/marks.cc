@@ -29,7 +29,7 @@ std::optional<EndMark> end_mark_of_sink(const std::string& directory) {
   const auto status = meta(*database, "ended_status");
   if (!status) return std::nullopt;
   const auto number = [&](std::string_view key) { return static_cast<std::uint64_t>(meta(*database, key).value_or(0)); };
-  return EndMark{static_cast<int>(*status), number("ended_total"), number("ended_failed"), number("ended_cut") != 0};
+  return EndMark{static_cast<int>(*status), number("ended_total"), number("ended_failed"), number("ended_cut") != 0, number("halt")};
 }
 
 std::optional<base::RunId> run_of_ventilator(const std::string& directory) {

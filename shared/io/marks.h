@@ -14,6 +14,7 @@ struct EndMark {
   std::uint64_t total = 0;
   std::uint64_t failed = 0;
   bool cut = false;
+  std::uint64_t halts = 0;  // that there were
 };
 
 // Whether a sink that has gone left the mark that the run is complete, in `directory`/results.db; none when there is none or when a sink runs (it holds its lock): it will say so itself.

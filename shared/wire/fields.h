@@ -48,9 +48,15 @@ inline constexpr auto kFields<Stamp> = std::tuple{&Stamp::epoch, &Stamp::sink_ep
 template <>
 inline constexpr auto kFields<base::CauseRange> = std::tuple{&base::CauseRange::first, &base::CauseRange::last};
 template <>
+inline constexpr auto kFields<HaltRule> = std::tuple{
+    Choice<HaltRule, HaltRule::When>{&HaltRule::when, HaltRule::When::Now}, Choice<HaltRule, HaltRule::Of>{&HaltRule::of, HaltRule::Of::Done},
+    &HaltRule::count, &HaltRule::is_percent};
+template <>
+inline constexpr auto kFields<Halt> = std::tuple{&Halt::number, Choice<Halt, HaltRule::When>{&Halt::when, HaltRule::When::Now}, &Halt::status};
+template <>
 inline constexpr auto kFields<Policy> =
     std::tuple{&Policy::retries, &Policy::crash_limit, Period<Policy>{&Policy::heartbeat}, Period<Policy>{&Policy::lease}, &Policy::retry_on,
-               &Policy::at_most_once, &Policy::no_overlap};
+               &Policy::at_most_once, &Policy::no_overlap, &Policy::halt};
 template <>
 inline constexpr auto kFields<Held> = std::tuple{&Held::attempt, Choice<Held, Held::Phase>{&Held::phase, Held::Phase::Unconfirmed}};
 template <>
@@ -93,13 +99,13 @@ template <>
 inline constexpr auto kFields<Bye> = std::tuple{&Bye::worker, &Bye::session};
 template <>
 inline constexpr auto kFields<Open> = std::tuple{
-    &Open::stamp, Name<Open>{&Open::endpoint}, &Open::want_snapshot, &Open::total, &Open::cut, &Open::policy};
+    &Open::stamp, Name<Open>{&Open::endpoint}, &Open::want_snapshot, &Open::total, &Open::cut, &Open::policy, &Open::halts_over};
 template <>
 inline constexpr auto kFields<Assign> = std::tuple{&Assign::stamp, &Assign::worker, &Assign::session, &Assign::generation, &Assign::items};
 template <>
 inline constexpr auto kFields<Gone> = std::tuple{&Gone::stamp, &Gone::worker, &Gone::generation};
 template <>
-inline constexpr auto kFields<Close> = std::tuple{&Close::stamp};
+inline constexpr auto kFields<Close> = std::tuple{&Close::stamp, &Close::is_halted};
 
 template <>
 inline constexpr auto kFields<Worker> = std::tuple{
@@ -113,20 +119,21 @@ inline constexpr auto kFields<Requeue> = std::tuple{&Requeue::stamp, &Requeue::i
 template <>
 inline constexpr auto kFields<Snapshot> = std::tuple{
     &Snapshot::stamp, &Snapshot::first_job, Bytes<Snapshot>{&Snapshot::finished, kSnapshotBytes}, &Snapshot::leases,
-    &Snapshot::ended, &Snapshot::last};
+    &Snapshot::ended, &Snapshot::last, &Snapshot::halt};
 template <>
-inline constexpr auto kFields<End> = std::tuple{&End::stamp, &End::total, &End::failed, &End::cut};
+inline constexpr auto kFields<End> = std::tuple{&End::stamp, &End::total, &End::failed, &End::cut, &End::halt};
 template <>
 inline constexpr auto kFields<Stored> = std::tuple{&Stored::stamp, &Stored::workers};
 template <>
-inline constexpr auto kFields<Alive> = std::tuple{&Alive::stamp};
+inline constexpr auto kFields<Alive> = std::tuple{&Alive::stamp, &Alive::halt};
 
 template <>
 inline constexpr auto kFields<Job> = std::tuple{&Job::worker, &Job::session, &Job::generation, &Job::limit, &Job::first_seq, &Job::items};
 template <>
 inline constexpr auto kFields<Ctrl> = std::tuple{
     &Ctrl::worker, &Ctrl::session, &Ctrl::generation, &Ctrl::limit, &Ctrl::state_seq, &Ctrl::confirms, &Ctrl::complete,
-    Period<Ctrl>{&Ctrl::heartbeat}, Period<Ctrl>{&Ctrl::lease}, &Ctrl::no_overlap};
+    Period<Ctrl>{&Ctrl::heartbeat}, Period<Ctrl>{&Ctrl::lease}, &Ctrl::no_overlap,
+    Choice<Ctrl, HaltRule::When>{&Ctrl::halt, HaltRule::When::Now}};
 template <>
 inline constexpr auto kFields<Free> = std::tuple{&Free::worker, &Free::session, &Free::generation, &Free::items};
 template <>

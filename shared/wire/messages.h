@@ -114,6 +114,17 @@ struct Stamp {
 // What a worker takes at most to end what it may not run any more.
 inline constexpr base::Duration kKillTime{2'000'000};
 
+// When the run is to stop before its end: with so many jobs, or so much of all, that ended so.
+struct HaltRule {
+  enum class When : std::uint8_t { Never = 0, Soon = 1, Now = 2 };  // soon: what runs is finished; now: it is ended
+  enum class Of : std::uint8_t { Failed = 0, Succeeded = 1, Done = 2 };
+  When when = When::Never;
+  Of of = Of::Failed;
+  std::uint32_t count = 1;  // above 0
+  bool is_percent = false;
+  bool operator==(const HaltRule&) const = default;
+};
+
 struct Policy {
   std::uint32_t retries = 1;      // runs of a failing job in total; 0: no limit
   std::uint32_t crash_limit = 5;  // losses while alone on a worker
@@ -122,9 +133,18 @@ struct Policy {
   base::FailureSet retry_on = base::FailureSet::all();  // a failure of another cause is for good
   bool at_most_once = false;  // an attempt that may have begun and whose end nobody knows is its job's last
   bool no_overlap = false;    // a job goes out again only when its attempt before has surely ended
+  HaltRule halt = {};
   // How long after its last sign of life an attempt is lost.
   base::Duration lost_after() const { return no_overlap ? lease + kKillTime + 2 * heartbeat : lease; }
   bool operator==(const Policy&) const = default;
+};
+
+// The sink's word that the run is to stop before its end. In force until the ventilator has said in OPEN that it is over.
+struct Halt {
+  std::uint64_t number = 0;  // of the run's halts, from 1; 0: there was none
+  HaltRule::When when = HaltRule::When::Never;
+  std::uint32_t status = 0;  // of the run that stops so
+  bool operator==(const Halt&) const = default;
 };
 
 struct Open {
@@ -134,6 +154,7 @@ struct Open {
   std::optional<std::uint64_t> total;  // jobs of the run, once the end of input is durable
   bool cut = false;                    // the input ended before its end
   Policy policy;
+  std::uint64_t halts_over = 0;  // halts up to this number are over: the user has the run go on
   bool operator==(const Open&) const = default;
 };
 
@@ -163,6 +184,7 @@ struct Gone {
 
 struct Close {
   Stamp stamp;
+  bool is_halted = false;  // the run has not ended: it stops, and may be continued
   bool operator==(const Close&) const = default;
 };
 
@@ -234,6 +256,7 @@ struct Snapshot {
   std::vector<Lease> leases;
   std::vector<Requeued> ended;    // the greatest ended attempt of each unfinished job that has one, and how its next must run
   bool last = false;
+  Halt halt = {};                 // the newest
   bool operator==(const Snapshot&) const = default;
 };
 
@@ -242,6 +265,7 @@ struct End {
   std::uint64_t total = 0;
   std::uint64_t failed = 0;
   bool cut = false;
+  Halt halt = {};  // the newest: in force, it says the exit status
   bool operator==(const End&) const = default;
 };
 
@@ -267,6 +291,7 @@ struct Stored {
 
 struct Alive {  // the answer to OPEN, and the sink's heartbeat
   Stamp stamp;
+  Halt halt = {};  // the newest
   bool operator==(const Alive&) const = default;
 };
 
@@ -299,6 +324,7 @@ struct Ctrl {
   base::Duration heartbeat{1'000'000};
   base::Duration lease{10'000'000};
   bool no_overlap = false;
+  HaltRule::When halt = HaltRule::When::Never;  // start nothing more, and, if now, end what runs
   bool operator==(const Ctrl&) const = default;
 };
 

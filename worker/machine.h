@@ -1,0 +1,19 @@
+// What StartGate has to know of this machine, from /proc.
+#pragma once
+
+#include <cstdint>
+
+#include "worker/start_gate.h"
+
+namespace worker {
+
+class MachineProbe {
+ public:
+  Machine look();
+
+ private:
+  std::uint64_t swapped_in_ = 0, swapped_out_ = 0;
+  bool has_looked_ = false;
+};
+
+}  // namespace worker
