@@ -65,6 +65,12 @@ class Help : public CLI::Formatter {
 
   std::string make_usage(const CLI::App*, std::string) const override { return "Usage: " + usage_ + "\n"; }
 
+  std::string make_groups(const CLI::App* app, CLI::AppFormatMode mode) const override {
+    std::string groups = CLI::Formatter::make_groups(app, mode);
+    for (std::size_t at = 0; (at = groups.find("\n\n\n", at)) != std::string::npos;) groups.erase(at, 1);
+    return groups;
+  }
+
   std::string make_option(const CLI::Option* option, bool is_positional) const override {
     const std::string value = option->get_type_size() == 0 || option->get_type_name().empty() ? "" : " " + option->get_type_name();
     const std::string left = "  " + (is_positional ? option->get_name(true) : option->get_name(false, true)) + value;
