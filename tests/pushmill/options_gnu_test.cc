@@ -61,7 +61,7 @@ TEST_CASE("the words of the command are left alone", "[options]") {
   const Some some;
   CHECK(some.settled({"-j", "2", "ssh", "-S", "--keep"}) == Words{"-j", "2", "ssh", "-S", "--keep"});
   CHECK(some.settled({"--", "-S"}) == Words{"--", "-S"});
-  CHECK(some.settled({"-j2", "-E", "sem", "-S"}) == Words{"-j2", "-E", "sem", "-S"});
+  CHECK(some.settled({"-j2", "-E", "sem", "ssh", "-S"}) == Words{"-j2", "-E", "sem", "ssh", "-S"});
 }
 
 TEST_CASE("what there is not is refused under the name that was written", "[options]") {
