@@ -67,12 +67,11 @@ class Help : public CLI::Formatter {
  public:
   explicit Help(std::string usage) : usage_(std::move(usage)) {}
 
-  std::string make_usage(const CLI::App*, std::string) const override { return "Usage: " + usage_ + "\n"; }
+  std::string make_usage(const CLI::App*, std::string) const override { return "Usage: " + usage_ + "\n\n"; }
 
-  std::string make_groups(const CLI::App* app, CLI::AppFormatMode mode) const override {
-    std::string groups = CLI::Formatter::make_groups(app, mode);
-    for (std::size_t at = 0; (at = groups.find("\n\n\n", at)) != std::string::npos;) groups.erase(at, 1);
-    return groups;
+  // One empty line between groups.
+  std::string make_group(std::string group, bool is_positional, std::vector<const CLI::Option*> options) const override {
+    return CLI::Formatter::make_group(group, is_positional, options).substr(1) + (is_positional ? "\n" : "");
   }
 
   std::string make_option(const CLI::Option* option, bool is_positional) const override {
