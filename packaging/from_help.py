@@ -93,7 +93,9 @@ def man(name, title, page, text, version, names):
         out += [f".B {escaped(use if use.startswith('pushmill') else 'pushmill ' + use)}", ".br"]
     out += [".SH DESCRIPTION", escaped(page.purpose), *options_of(page), *body_of(text)]
     if page.footer:
-        out += [".SH NOTES", *preformatted(page.footer)]
+        heading, _, rest = page.footer[0].partition(":")
+        is_titled = heading in ("Examples", "Commands") and not rest
+        out += [f".SH {heading.upper()}" if is_titled else ".SH NOTES", *preformatted(page.footer[is_titled:])]
     others = ", ".join(f"\\fB{escaped(other)}\\fR(1)" for other in names if other != name)
     return "\n".join([*out, ".SH SEE ALSO", others]) + "\n"
 
@@ -169,7 +171,7 @@ def main():
     for folder in ("man", "bash", "zsh"):
         (out / folder).mkdir(parents=True, exist_ok=True)
     whole = Page(["Runs many jobs on any number of machines and loses none.", "Usage: pushmill COMMAND ..."])
-    whole.footer = front[1:]
+    whole.footer = ["Commands:", *front[1:]]
     for name, page in zip(names, [whole, *pages.values()]):
         title = page.purpose.rstrip(".")
         content = man(name, title[0].lower() + title[1:], page, text.get(name, []), version, names)

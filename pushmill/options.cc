@@ -54,6 +54,7 @@ std::optional<cli::Leave> parse_run(const std::vector<std::string>& given, RunOp
   cli::begin_group(app, "Jobs that are not commands");
   cli::add_work(app, options.work);
   cli::begin_group(app, "Help");
+  app.set_version_flag("-V,--version", "pushmill " PUSHMILL_VERSION, "show the version");
 
   std::vector<std::string> arguments = given;
   if (auto leave = settle_gnu_options(app, arguments)) return leave;

@@ -20,10 +20,12 @@ constexpr std::string_view kDatabase = "the run directory is a database: `pushmi
 constexpr std::string_view kProcessors = "use nproc(1) or lscpu(1)";
 constexpr std::string_view kColour = "`pushmill log --failed` tells what failed";
 
-// An option of GNU parallel: its names, the short ones too; and what to do instead, where it is not among ours.
+// An option of GNU parallel: its names, the short ones too; what to do instead, where it is not among ours; and, where its value has to be joined with it and may
+// be left out, what stands for that.
 struct GnuOption {
-  std::string_view names, instead;
+  std::string_view names, instead, omitted;
 };
+constexpr std::string_view kWithout = " ";  // the option, left out itself
 constexpr GnuOption kOptions[] = {
     // Where arguments come from.
     {"arg-file a", ""},
@@ -37,7 +39,7 @@ constexpr GnuOption kOptions[] = {
     {"trim", ""},
     {"no-run-if-empty r", ""},
     {"E", ""},
-    {"eof e", "write -E WORD"},
+    {"eof e", "write -E WORD", kWithout},
     {"shuf", ""},
     {"skip-first-line", "use tail -n +2"},
     {"link xapply", ""},
@@ -45,7 +47,7 @@ constexpr GnuOption kOptions[] = {
     {"max-args n", ""},
     {"max-replace-args N", ""},
     {"L", ""},
-    {"max-lines l", "write -L N"},
+    {"max-lines l", "write -L N", "1"},
     {"max-chars s", ""},
     {"m", ""},
     {"X", ""},
@@ -55,7 +57,7 @@ constexpr GnuOption kOptions[] = {
     {"max-line-length-allowed", "use `getconf ARG_MAX`"},
     // Replacement strings.
     {"I", ""},
-    {"replace i", "write -I WORD"},
+    {"replace i", "write -I WORD", "{}"},
     {"U", ""},
     {"extensionreplace er", ""},
     {"basenamereplace bnr", ""},
@@ -263,6 +265,19 @@ struct Walk {
     return known;
   }
 
+  // Whether the value of this option has to be joined with its name: the next word is none. If it was left out, what it stands for is put in.
+  bool is_joined(std::string_view name, std::string& word, std::string_view joint) {
+    const GnuOption* option = find(name);
+    if (option == nullptr || option->omitted.empty()) return false;
+    if (option->omitted != kWithout) {
+      word.append(joint).append(option->omitted);
+    } else {
+      arguments.erase(arguments.begin() + static_cast<std::ptrdiff_t>(at));
+      --at;
+    }
+    return true;
+  }
+
   // Steps over the value that is the next word. One that looks like an option is joined with the name, so that the parser takes it for what it is.
   void take_value(const CLI::Option& option, std::string& word, std::string_view joint) {
     if (option.get_items_expected_max() == 0 || option.get_items_expected_min() == 0 || at + 1 >= arguments.size()) return;
@@ -282,7 +297,8 @@ struct Walk {
     if (known.empty()) return refuse(written);
     const bool has_value = equals < word.size();
     word = dashed(known) + word.substr(equals);
-    if (!has_value) take_value(*ours(known), word, known.size() == 1 ? "" : "=");
+    const std::string_view joint = known.size() == 1 ? "" : "=";
+    if (!has_value && !is_joined(written, word, joint)) take_value(*ours(known), word, joint);
   }
 
   // -kj4: flags, and at the end perhaps one that takes the rest, or the next word.
@@ -292,7 +308,8 @@ struct Walk {
       const CLI::Option* option = ours(name);
       if (option == nullptr) return refuse(name);
       if (option->get_items_expected_max() == 0) continue;
-      if (i + 1 == arguments[at].size()) take_value(*option, arguments[at], "");
+      std::string& word = arguments[at];
+      if (i + 1 == word.size() && !is_joined(name, word, "")) take_value(*option, word, "");
       return;
     }
   }

@@ -14,6 +14,10 @@ std::optional<Leave> parse(CLI::App& app, const std::vector<std::string>& argume
   app.prefix_command(rest != nullptr);
   app.positionals_at_end(false);
   app.set_help_flag("-h,--help", "show this");  // anew: so it stands last
+  for (CLI::Option* option : app.get_options()) {  // of an option given twice the last counts: aliases and defaults stand before what is typed
+    const bool is_single = option->nonpositional() && !option->get_positional() && option->get_items_expected_max() == 1;
+    if (is_single && option->get_multi_option_policy() == CLI::MultiOptionPolicy::Throw) option->take_last();
+  }
   try {
     std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());
     app.parse(reversed);
@@ -63,7 +67,12 @@ class Help : public CLI::Formatter {
  public:
   explicit Help(std::string usage) : usage_(std::move(usage)) {}
 
-  std::string make_usage(const CLI::App*, std::string) const override { return "Usage: " + usage_ + "\n"; }
+  std::string make_usage(const CLI::App*, std::string) const override { return "Usage: " + usage_ + "\n\n"; }
+
+  // One empty line between groups.
+  std::string make_group(std::string group, bool is_positional, std::vector<const CLI::Option*> options) const override {
+    return CLI::Formatter::make_group(group, is_positional, options).substr(1) + (is_positional ? "\n" : "");
+  }
 
   std::string make_option(const CLI::Option* option, bool is_positional) const override {
     const std::string value = option->get_type_size() == 0 || option->get_type_name().empty() ? "" : " " + option->get_type_name();

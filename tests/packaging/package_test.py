@@ -63,8 +63,9 @@ class Package(unittest.TestCase):
         depends = run("dpkg-deb", "--field", self.package, "Depends")
         for library in ("libzmq5", "libsqlite3-0", "libc6"):
             self.assertIn(library, depends)
-        for name in re.findall(r"(?:^|, )([a-z0-9.+-]+)", depends):
-            self.assertIn("install ok installed", run("dpkg-query", "-W", "-f", "${Status}", name))
+        known = run("dpkg-query", "--show", "--showformat", "${Status}: ${Package}, ${Provides}\n")
+        here = set(re.findall(r"[a-z0-9.+-]+", " ".join(line for line in known.split("\n") if line.startswith("install ok installed"))))
+        self.assertLessEqual(set(re.findall(r"(?:^|, )([a-z0-9.+-]+)", depends)), here)
 
     def test_every_command_has_a_page_that_man_shows_and_completions(self):
         place = pathlib.Path(self.top.name) / "unpacked"

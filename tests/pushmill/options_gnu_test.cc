@@ -23,6 +23,8 @@ struct Some {
     app.add_option("-E", text);
     app.add_option("--colsep,-C", text);
     app.add_option("--tagstring", text);
+    app.add_option("-l,--max-lines", text);
+    app.add_option("--eof,-e", text);
   }
 
   Words settled(Words words) const {
@@ -57,11 +59,19 @@ TEST_CASE("a value that looks like an option stays the value of the option befor
   CHECK(some.settled({"-E", "--", "-C", "-", "echo"}) == Words{"-E--", "-C", "-", "echo"});
 }
 
+TEST_CASE("a value that has to be joined with its option is never the next word, and what it stands for when it is left out is put in", "[options]") {
+  const Some some;
+  CHECK(some.settled({"-l", "wc", "-l"}) == Words{"-l1", "wc", "-l"});
+  CHECK(some.settled({"-l3", "--max-lines", "--max-lines=2", "wc"}) == Words{"-l3", "--max-lines=1", "--max-lines=2", "wc"});
+  CHECK(some.settled({"-kl", "wc"}) == Words{"-kl1", "wc"});
+  CHECK(some.settled({"-eSTOP", "-k", "-e", "--eof", "wc"}) == Words{"-eSTOP", "-k", "wc"});
+}
+
 TEST_CASE("the words of the command are left alone", "[options]") {
   const Some some;
   CHECK(some.settled({"-j", "2", "ssh", "-S", "--keep"}) == Words{"-j", "2", "ssh", "-S", "--keep"});
   CHECK(some.settled({"--", "-S"}) == Words{"--", "-S"});
-  CHECK(some.settled({"-j2", "-E", "sem", "-S"}) == Words{"-j2", "-E", "sem", "-S"});
+  CHECK(some.settled({"-j2", "-E", "sem", "ssh", "-S"}) == Words{"-j2", "-E", "sem", "ssh", "-S"});
 }
 
 TEST_CASE("what there is not is refused under the name that was written", "[options]") {
