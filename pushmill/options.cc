@@ -34,6 +34,8 @@ std::optional<cli::Leave> parse_run(const std::vector<std::string>& given, RunOp
              "Exit status: the number of failed jobs; 101 if more than 100 failed.");
   cli::begin_group(app, "Input");
   app.add_option("-a,--arg-file", options.input_file, "read the lines from FILE instead of standard input")->type_name("FILE");
+  cli::begin_group(app, "The command");
+  ventilator::add_template(app, options.replacements);
   cli::begin_group(app, "Output");
   app.add_flag("-k,--keep-order", options.keep_order, "write outputs in the order of the input");
   app.add_option("--joblog", options.joblog, "write a log in GNU parallel's format; +FILE: at the end of FILE")->type_name("FILE");
@@ -71,6 +73,7 @@ std::optional<cli::Leave> parse_run(const std::vector<std::string>& given, RunOp
   if (auto leave = ventilator::check_label(options.label)) return leave;
   show_labels(options.label, options.output);
   if (auto leave = sink::check_output(options.output)) return leave;
+  if (auto leave = ventilator::check_template(options.job_work())) return leave;
   return ventilator::check_policy(options.policy);
 }
 
