@@ -34,6 +34,7 @@ std::optional<cli::Leave> parse_run(const std::vector<std::string>& arguments, R
   cli::add_duration(app, "--timeout", options.timeout, "limit of one attempt; its whole process tree is ended");
   cli::add_ending(app, options.term_seq, options.kill_leftovers);
   ventilator::add_policy(app, options.policy);
+  ventilator::add_template(app, options.replacements);
   ventilator::add_label(app, options.label);
   ventilator::add_durability(app, options.durability, "process");
   app.add_option("--run-dir", options.run_directory, "directory of the run: kept, and continued if it holds this run already")->type_name("DIR");
@@ -53,6 +54,7 @@ std::optional<cli::Leave> parse_run(const std::vector<std::string>& arguments, R
   if (auto leave = ventilator::check_label(options.label)) return leave;
   show_labels(options.label, options.output);
   if (auto leave = sink::check_output(options.output)) return leave;
+  if (auto leave = ventilator::check_template(options.job_work())) return leave;
   return ventilator::check_policy(options.policy);
 }
 
