@@ -12,7 +12,7 @@ namespace pushmill {
 namespace {
 // What the jobs' labels are for, the sink has to know as well.
 void show_labels(const ventilator::LabelOptions& label, sink::OutputOptions& output) {
-  output.tags = label.tag || label.tagstring;
+  output.tags = label.tag || !label.tagstring.value_or("").empty();
   output.files = label.files;
   output.json = label.json;
   output.out = label.out.has_value();

@@ -80,7 +80,7 @@ base::Result<std::string> JobFiles::write_whole(const Row& row, const base::Labe
   if (row.result.outcome != base::Outcome::Ok || name.empty()) return name;
   const std::string part = name + ".pushmill-part";
   io::UniqueFd fd = open_file(part);
-  if (!fd) return failed(part, errno);
+  if (!fd) return failed(name, errno);
   Status done = write_stream(fd.get(), part, row, OutputStream::Out);
   if (done && durability_ == io::Durability::Power && ::fsync(fd.get()) != 0) done = failed(part, errno);
   if (done) done = close_file(fd, part);

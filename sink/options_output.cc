@@ -16,8 +16,8 @@ void add_output(CLI::App& app, OutputOptions& options) {
   app.add_flag("--group", options.group, "write the outputs of a job when it has ended, standard output first: the default");
   app.add_flag("-u,--ungroup", options.ungroup, "write outputs as they come, though jobs mix in one line");
   app.add_flag("--line-buffer,--linebuffer,--lb", options.lines, "write whole lines as they come");
-  app.add_flag("-v,--verbose", options.commands, "print the command of each job before its standard output");
-  app.add_flag("-t,--verbose-stderr", options.trace, "print the command of each job on standard error");
+  app.add_flag("-v", options.commands, "print the command of each job before its standard output");
+  app.add_flag("-t,--verbose", options.trace, "print the command of each job on standard error");
   app.add_option("--tmpdir", options.folder, "where --files puts the files; default: $TMPDIR or /tmp")->type_name("DIR");
 }
 
@@ -25,7 +25,8 @@ void add_labelled_output(CLI::App& app, OutputOptions& options) {
   app.add_flag("--tag", options.tags, "begin each line of output with the tag that the ventilator has given the job, and a tab");
   app.add_flag("--files", options.files, "print the names of files that hold the outputs, not the outputs");
   app.add_flag("--json", options.json, "print a JSON object for each job: its command, arguments, times, exit status and outputs");
-  app.add_option("--results", options.results, "write the table NAME.csv, NAME.tsv or NAME.json; any other NAME: the files that the ventilator has named for each job")
+  app.add_option("--results", options.results,
+                 "write the table NAME.csv, NAME.tsv or NAME.json; any other NAME: the files that the ventilator has named for each job")
       ->type_name("NAME");
   app.add_flag("--out", options.out, "write the standard output of each job that succeeds to the file that the ventilator has named");
 }
@@ -33,8 +34,12 @@ void add_labelled_output(CLI::App& app, OutputOptions& options) {
 std::optional<cli::Leave> check_output(const OutputOptions& options) {
   const auto wrong = [](const char* what) { return cli::Leave{cli::kExitUsage, what}; };
   if (options.group + options.ungroup + options.lines > 1) return wrong("--group, --ungroup and --line-buffer exclude each other\n");
-  if (options.json && !options.results.empty()) return wrong("--json and --results exclude each other: --results -.json prints the objects, --results NAME.json keeps them\n");
-  if (options.out && (options.json || options.files || !options.results.empty())) return wrong("--out goes with none of --json, --files and --results: each says where outputs go\n");
+  if (options.json && !options.results.empty()) {
+    return wrong("--json and --results exclude each other: --results -.json prints the objects, --results NAME.json keeps them\n");
+  }
+  if (options.out && (options.json || options.files || !options.results.empty())) {
+    return wrong("--out goes with none of --json, --files and --results: each says where outputs go\n");
+  }
   if (options.files && options.is_table()) return wrong("--files and a table of --results exclude each other\n");
   return std::nullopt;
 }

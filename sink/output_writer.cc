@@ -120,7 +120,8 @@ void OutputWriter::place(Row& row, std::uint64_t seq) {
   live_.erase(job);  // the row has all of it
   const bool has_files = !row.out_file.empty() || !row.err_file.empty() || config_.how.has_file_a_job();
   if (!has_files) dress(row);
-  Emission emission{job, config_.order == Order::Job ? job : seq, Emission::Kind::Silent, result.outcome != base::Outcome::Ok, std::move(result.out), std::move(result.err)};
+  Emission emission{job, config_.order == Order::Job ? job : seq, Emission::Kind::Silent, result.outcome != base::Outcome::Ok,
+                    std::move(result.out), std::move(result.err)};
   const std::size_t bytes = emission.bytes();
   const bool is_silent = !has_files && emission.out.empty() && emission.err.empty();
   if (!is_silent) emission.kind = !has_files && held_bytes_ + bytes <= config_.limits.held_bytes ? Emission::Kind::Held : Emission::Kind::Fetch;

@@ -85,13 +85,14 @@ std::vector<Part> delimited(const Presentation& how, const Row& row, const base:
   const JobFields fields = fields_of(row, label.number, local_host);
   const wire::Result& result = row.result;
   TableLine line(separator(how));
-  for (const std::string& field : {std::to_string(fields.number), fields.host, fields.started, fields.runtime, std::string("0"), std::to_string(fields.received),
-                                   std::to_string(fields.exit_value), std::to_string(fields.signal), result.command}) {
+  for (const std::string& field : {std::to_string(fields.number), fields.host, fields.started, fields.runtime, std::string("0"),
+                                   std::to_string(fields.received), std::to_string(fields.exit_value), std::to_string(fields.signal), result.command}) {
     line.add(field);
   }
   for (const std::string& value : label.values) line.add(value);
   const auto needs_quotes = [&](const std::string& text, bool has_file) { return has_file || line.needs_quotes(text) || (how.tags && !text.empty()); };
-  const bool out_quotes = needs_quotes(result.out, !row.out_file.empty()) || how.commands, err_quotes = needs_quotes(result.err, !row.err_file.empty());
+  const bool out_quotes = needs_quotes(result.out, !row.out_file.empty()) || how.commands;
+  const bool err_quotes = needs_quotes(result.err, !row.err_file.empty());
   std::string head = line.take() + separator(how) + (out_quotes ? "\"" : "");
   Dress out(tag_of(how, label), Dress::Quoting::Csv);
   const Dress err = out;
@@ -133,7 +134,8 @@ void Dress::append(std::string_view bytes, std::string& to) {
   }
 }
 
-std::vector<Part> present(const Presentation& how, const Row& row, const base::Label& label, const std::string& local_host, bool has_begun, const std::string& name) {
+std::vector<Part> present(const Presentation& how, const Row& row, const base::Label& label, const std::string& local_host, bool has_begun,
+                          const std::string& name) {
   std::vector<Part> parts;
   switch (how.form) {
     case Presentation::Form::Json: parts = json(how, row, label, local_host); break;

@@ -161,7 +161,7 @@ struct Open {
 struct Assigned {
   Attempt attempt;
   bool alone = false;      // it has the worker to itself
-  std::string command = {};  // given when a loss of this attempt may be what the log says of the job, as is
+  std::string command = {};  // given when a loss of this attempt may be what the log says of the job, or its outputs are live; as is
   std::string label = {};  // the label of its spec
   bool operator==(const Assigned&) const = default;
 };

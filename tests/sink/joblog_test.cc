@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "output_support.h"
+#include "wire/codec.h"
 
 using base::Outcome;
 using sink::Joblog;
@@ -280,4 +281,36 @@ TEST_CASE("a joblog may be a pipe", "[joblog]") {
   const ssize_t n = ::read(reader.get(), text, sizeof text);
   REQUIRE(n > 0);
   CHECK(std::string(text, static_cast<std::size_t>(n)) == kHeader + line(1));
+}
+
+TEST_CASE("a joblog that is to be appended to keeps what is in it", "[joblog]") {
+  TemporaryFolder folder;
+  const std::string path = folder / "joblog";
+  {
+    auto log = open_log(folder.path());
+    Joblog joblog = open_joblog("+" + path, *log);  // a new one gets its first line
+    add(joblog, *log, 1);
+    commit(*log);
+  }
+  CHECK(content(path) == kHeader + line(1));
+  const TemporaryFolder other;
+  std::ofstream(path, std::ios::app) << "7\thalf a line";
+  const std::string before = content(path) + "\n";
+  {
+    auto log = open_log(other.path());
+    Joblog joblog = open_joblog("+" + path, *log);
+    add(joblog, *log, 2);
+    commit(*log);
+    add(joblog, *log, 3);  // and is not committed
+  }
+  CHECK(content(path) == before + line(2) + line(3));
+  auto log = open_log(other.path());
+  open_joblog("+" + path, *log);
+  CHECK(content(path) == before + line(2));
+}
+
+TEST_CASE("a job has in the joblog the number that its user counts", "[joblog]") {
+  sink::Row row = ok_row(2);
+  wire::encode_label({41, "", "", {}}, row.result.label);
+  CHECK(sink::joblog_line(row, "here") == "41" + line(2).substr(1));
 }

@@ -45,6 +45,21 @@ TEST_CASE("what is read of a large output goes out at once, and its result behin
   CHECK(w.core.unconfirmed(kFirst).err_bytes == 1);
 }
 
+TEST_CASE("small parts of an output that have not gone out yet go out as one", "[worker]") {
+  WorkerUnderTest w;
+  w.given_head();
+  w.given_running(kFirst);
+  w.on(OutputRead{kFirst, OutputStream::Out, "ab"});
+  w.on(OutputRead{kFirst, OutputStream::Out, "c"});
+  w.turn();
+  CHECK(w.take<SendOutput>().offset == 0);
+  CHECK(w.core.outputs().bytes(kFirst, OutputStream::Out, 0) == "abc");
+  w.on(OutputRead{kFirst, OutputStream::Out, "d"});
+  w.turn();
+  CHECK(w.take<SendOutput>().offset == 3);
+  CHECK(w.core.outputs().bytes(kFirst, OutputStream::Out, 3) == "d");
+}
+
 TEST_CASE("what is stored is freed and lets the output be read further, once for each news", "[worker]") {
   WorkerUnderTest w;
   w.given_head();

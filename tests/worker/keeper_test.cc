@@ -59,6 +59,29 @@ TEST_CASE("an output up to the limit is in the result, a larger one comes part b
   CHECK(harness.streamed_err[over_err.attempt].size() == 65537);
 }
 
+TEST_CASE("live outputs are given as they come, however small, and the result says only how long they are") {
+  Harness harness;
+  const TemporaryDirectory directory;
+  base::Command command = line("printf a; printf e >&2; while [ ! -e " + (directory / "go") + " ]; do sleep 0.01; done; printf bc");
+  command.live = true;
+  const base::Attempt attempt = harness.start(command);
+  std::vector<worker::OutputRead> outputs;
+  std::vector<wire::Result> results;
+  REQUIRE(wait_until([&] {
+    harness.runner.collect(outputs, results);
+    return outputs.size() == 2;
+  }));
+  CHECK(outputs[0].bytes + outputs[1].bytes == "ae");
+  CHECK(results.empty());
+  std::ofstream(directory / "go").put('x');
+  const wire::Result result = harness.result_of(attempt);
+  CHECK(harness.streamed_out[attempt] == "bc");
+  CHECK(result.out.empty());
+  CHECK(result.err.empty());
+  CHECK(result.out_bytes == 3);
+  CHECK(result.err_bytes == 1);
+}
+
 TEST_CASE("both outputs of a job may be large at once, and each arrives as it was written") {
   Harness harness;
   const wire::Result result = harness.run(line("seq 1 400000 & seq 400001 900000 >&2; wait"));
