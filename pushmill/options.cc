@@ -14,14 +14,17 @@ std::optional<cli::Leave> parse_run(const std::vector<std::string>& arguments, R
   cli::set_usage(app, "pushmill run [OPTIONS] COMMAND ::: ARGUMENTS\n       pushmill run [OPTIONS] COMMAND < LINES");
   app.footer("{} in COMMAND stands for the argument, {#} for its number. Without COMMAND each line or argument is a command.\n"
              "Exit status: the number of failed jobs; 101 if more than 100 failed.");
-  cli::add_count(app, "-j,--jobs", options.slots, 1, wire::kMaxWindow, "run N jobs at a time; default: one for each CPU that this process may use");
+  worker::add_starts(app, options.starts);
   app.add_flag("-k,--keep-order", options.keep_order, "write outputs in the order of the input");
   sink::add_keep_output(app, options.keep_output);
   app.add_option("-a,--arg-file", options.input_file, "read the lines from FILE instead of standard input")->type_name("FILE");
   cli::add_work(app, options.work);
   app.add_option("--joblog", options.joblog, "write a log in GNU parallel's format")->type_name("FILE");
-  cli::add_duration(app, "--timeout", options.timeout, "limit of one attempt; its whole process tree is ended");
-  cli::add_ending(app, options.term_seq, options.kill_leftovers);
+  ventilator::add_commands(app, options.commands);
+  app.add_flag("--progress", options.progress.is_wanted, "say on stderr how the run stands, also where that is no terminal");
+  app.add_flag("--eta", options.progress.is_wanted, "the same");
+  app.add_flag("--bar", options.progress.has_bar, "the same, as a bar");
+  app.add_flag("--no-notice,--will-cite", "nothing: there is no notice");
   ventilator::add_policy(app, options.policy);
   ventilator::add_durability(app, options.durability, "process");
   app.add_option("--run-dir", options.run_directory, "directory of the run: kept, and continued if it holds this run already")->type_name("DIR");
@@ -32,6 +35,7 @@ std::optional<cli::Leave> parse_run(const std::vector<std::string>& arguments, R
   if (separator != arguments.end()) options.arguments.emplace(separator + 1, arguments.end());
   if (auto leave = cli::parse(app, {arguments.begin(), separator}, &options.words)) return leave;
   if (auto leave = cli::check_work(options.work, options.words)) return leave;
+  if (auto leave = ventilator::check_commands(app, options.commands, options.work)) return leave;
   if (app.count("--run-dir") > 0 && options.run_directory.empty()) return cli::Leave{cli::kExitUsage, "--run-dir: the name of the directory is empty\n"};
   if (options.arguments && !options.input_file.empty()) return cli::Leave{cli::kExitUsage, "::: and --arg-file exclude each other\n"};
   if (options.work.call.value_or("").size() > wire::kMaxName) return cli::Leave{cli::kExitUsage, "--call: the name of a handler has at most 256 bytes\n"};

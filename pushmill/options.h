@@ -8,21 +8,23 @@
 #include "cli/options.h"
 #include "io/lock.h"
 #include "sink/output_writer.h"
+#include "pushmill/progress_line.h"
+#include "ventilator/options_commands.h"
 #include "ventilator/options_policy.h"
+#include "worker/options_starts.h"
 
 namespace pushmill {
 
 struct RunOptions {
-  std::uint32_t slots = 0;  // 0: as many as the surroundings allow
+  worker::StartOptions starts;
   bool keep_order = false;
   sink::KeepOutput keep_output = sink::KeepOutput::Failed;
   std::string input_file, run_directory, joblog;
   cli::Work work;
   bool keep_run = false;
   io::TakeOver take_over = io::TakeOver::No;
-  base::Duration timeout{0};
-  base::TermSeq term_seq;
-  bool kill_leftovers = false;
+  ventilator::CommandOptions commands;
+  ProgressOptions progress;
   ventilator::PolicyOptions policy;
   io::Durability durability = io::Durability::Process;
   std::vector<std::string> words;                      // of the command template

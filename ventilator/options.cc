@@ -16,8 +16,7 @@ std::optional<cli::Leave> parse(const std::vector<std::string>& arguments, Optio
   app.add_option("--listen", options.listen, "where to listen for the sink's feedback; default: a free port or path like the sink's")->type_name("ENDPOINT");
   app.add_option("-a,--arg-file", options.input_file, "read the lines from FILE instead of standard input")->type_name("FILE");
   cli::add_work(app, options.work);
-  cli::add_duration(app, "--timeout", options.timeout, "limit of one attempt");
-  cli::add_ending(app, options.term_seq, options.kill_leftovers);
+  add_commands(app, options.commands);
   add_policy(app, options.policy);
   cli::add_duration(app, "--heartbeat", options.policy.policy.heartbeat, "between signs of life")->default_str("1s");
   cli::add_duration(app, "--lease", options.policy.policy.lease, "a worker silent for so long has lost its jobs")->default_str("10s");
@@ -30,6 +29,8 @@ std::optional<cli::Leave> parse(const std::vector<std::string>& arguments, Optio
     return cli::Leave{cli::kExitUsage, *source + " is for pushmill run; the ventilator reads its records from stdin or --arg-file\n"};
   }
   if (auto leave = cli::check_work(options.work, options.words)) return leave;
+  if (auto leave = check_commands(app, options.commands, options.work)) return leave;
+  if (options.commands.timeout_percent > 0) return cli::Leave{cli::kExitUsage, "--timeout: a share of what jobs take is for pushmill run; here it is a time\n"};
   if (options.work.call.value_or("").size() > wire::kMaxName) return cli::Leave{cli::kExitUsage, "--call: the name of a handler has at most 256 bytes\n"};
   const wire::Policy& policy = options.policy.policy;
   if (policy.lease < policy.heartbeat * 3) return cli::Leave{cli::kExitUsage, "--lease must be at least three times --heartbeat\n"};

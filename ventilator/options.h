@@ -8,6 +8,7 @@
 #include "cli/options.h"
 #include "io/database.h"
 #include "io/lock.h"
+#include "ventilator/options_commands.h"
 #include "ventilator/options_policy.h"
 
 namespace ventilator {
@@ -17,9 +18,7 @@ struct Options {
   cli::Work work;
   std::vector<std::string> words;  // of the command template
   PolicyOptions policy;
-  base::Duration timeout{0};
-  base::TermSeq term_seq;
-  bool kill_leftovers = false;
+  CommandOptions commands;
   std::uint64_t spool_bytes = 1ull << 30;
   io::Durability durability = io::Durability::Power;
   io::TakeOver take_over = io::TakeOver::No;

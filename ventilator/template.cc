@@ -115,6 +115,8 @@ base::Command Template::command(std::string line) const {
   command.directory = defaults_.directory;
   command.term_seq = defaults_.term_seq;
   command.kill_leftovers = defaults_.kill_leftovers;
+  command.nice = defaults_.nice;
+  command.environment = defaults_.environment;
   return command;
 }
 

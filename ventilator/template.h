@@ -26,6 +26,8 @@ struct JobDefaults {
   base::Duration time_limit{0};   // of one attempt; 0: none
   base::TermSeq term_seq = {};
   bool kill_leftovers = false;
+  std::int32_t nice = 0;
+  std::vector<std::string> environment = {};  // NAME=VALUE, that travels with each job
 };
 
 // What a command line says of the jobs' work: one of the three.
