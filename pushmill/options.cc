@@ -31,6 +31,7 @@ std::optional<cli::Leave> parse_run(const std::vector<std::string>& arguments, R
   app.add_flag("--keep-run", options.keep_run, "keep the run directory after success");
   cli::add_take_over(app, [&options] { options.take_over = io::TakeOver::Yes; });
 
+  cli::take_last(app);  // of a default and the command line the latter
   const auto separator = std::find(arguments.begin(), arguments.end(), ":::");
   if (separator != arguments.end()) options.arguments.emplace(separator + 1, arguments.end());
   if (auto leave = cli::parse(app, {arguments.begin(), separator}, &options.words)) return leave;

@@ -33,6 +33,12 @@ std::optional<Leave> parse(CLI::App& app, const std::vector<std::string>& argume
   return std::nullopt;
 }
 
+void take_last(CLI::App& app) {
+  for (CLI::Option* option : app.get_options()) {
+    if (option->get_multi_option_policy() == CLI::MultiOptionPolicy::Throw && option->get_expected_max() == 1) option->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
+  }
+}
+
 void set_usage(CLI::App& app, const std::string& usage) {
   class WithUsage : public CLI::Formatter {
    public:
