@@ -8,6 +8,7 @@
 #include "cli/exit_status.h"
 #include "cli/program.h"
 #include "pushmill/answers.h"
+#include "pushmill/defaults.h"
 #include "pushmill/options.h"
 #include "pushmill/run.h"
 
@@ -81,9 +82,12 @@ int main(int argc, char** argv) {
   const std::string command = argc > 1 ? argv[1] : "";
   const std::vector<std::string> words(argv + std::min(argc, 2), argv + argc);
   if (command == "run") {
+    auto all = pushmill::default_options();
+    if (!all) return cli::fail(all.error(), "pushmill run");
+    all->insert(all->end(), words.begin(), words.end());
     pushmill::RunOptions options;
-    if (auto leave = pushmill::parse_run(words, options)) return cli::leave(*leave, "pushmill run");
-    return finish(pushmill::run(options, words));
+    if (auto leave = pushmill::parse_run(*all, options)) return cli::leave(*leave, "pushmill run");
+    return finish(pushmill::run(options, *all));
   }
   if (command == "resume") {
     pushmill::ResumeOptions options;

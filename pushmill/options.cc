@@ -43,9 +43,12 @@ std::optional<cli::Leave> parse_run(const std::vector<std::string>& given, RunOp
   ventilator::add_label(app, options.label);
   sink::add_keep_output(app, options.keep_output);
   cli::begin_group(app, "How many, and how long");
-  cli::add_count(app, "-j,--jobs", options.slots, 1, wire::kMaxWindow, "run N jobs at a time; default: one for each CPU that this process may use");
-  cli::add_duration(app, "--timeout", options.timeout, "limit of one attempt; its whole process tree is ended");
-  cli::add_ending(app, options.term_seq, options.kill_leftovers);
+  worker::add_starts(app, options.starts);
+  ventilator::add_commands(app, options.commands);
+  app.add_flag("--progress", options.progress.is_wanted, "say on stderr how the run stands, also where that is no terminal");
+  app.add_flag("--eta", options.progress.is_wanted, "the same");
+  app.add_flag("--bar", options.progress.has_bar, "the same, as a bar");
+  app.add_flag("--no-notice,--will-cite", "nothing: there is no notice");
   cli::begin_group(app, "When jobs fail");
   ventilator::add_policy(app, options.policy);
   cli::begin_group(app, "The run, kept on disk");
@@ -60,10 +63,12 @@ std::optional<cli::Leave> parse_run(const std::vector<std::string>& given, RunOp
 
   std::vector<std::string> arguments = given;
   if (auto leave = settle_gnu_options(app, arguments)) return leave;
+  cli::take_last(app);  // of a default and the command line the latter
   const auto separator = std::find(arguments.begin(), arguments.end(), ":::");
   if (separator != arguments.end()) options.arguments.emplace(separator + 1, arguments.end());
   if (auto leave = cli::parse(app, {arguments.begin(), separator}, &options.words)) return leave;
   if (auto leave = cli::check_work(options.work, options.words)) return leave;
+  if (auto leave = ventilator::check_commands(app, options.commands, options.work)) return leave;
   if (app.count("--run-dir") > 0 && options.run_directory.empty()) return cli::Leave{cli::kExitUsage, "--run-dir: the name of the directory is empty\n"};
   if (options.arguments && !options.input_file.empty()) return cli::Leave{cli::kExitUsage, "::: and --arg-file exclude each other\n"};
   if (options.work.call.value_or("").size() > wire::kMaxName) return cli::Leave{cli::kExitUsage, "--call: the name of a handler has at most 256 bytes\n"};

@@ -7,15 +7,18 @@
 
 #include "cli/options.h"
 #include "io/lock.h"
+#include "pushmill/progress_line.h"
 #include "sink/options_output.h"
+#include "ventilator/options_commands.h"
 #include "ventilator/options_label.h"
 #include "ventilator/options_policy.h"
 #include "ventilator/options_template.h"
+#include "worker/options_starts.h"
 
 namespace pushmill {
 
 struct RunOptions {
-  std::uint32_t slots = 0;  // 0: as many as the surroundings allow
+  worker::StartOptions starts;
   bool keep_order = false;
   sink::OutputOptions output;
   sink::KeepOutput keep_output = sink::KeepOutput::Failed;
@@ -23,9 +26,8 @@ struct RunOptions {
   cli::Work work;
   bool keep_run = false;
   io::TakeOver take_over = io::TakeOver::No;
-  base::Duration timeout{0};
-  base::TermSeq term_seq;
-  bool kill_leftovers = false;
+  ventilator::CommandOptions commands;
+  ProgressOptions progress;
   ventilator::PolicyOptions policy;
   ventilator::LabelOptions label;
   ventilator::ReplacementOptions replacements;

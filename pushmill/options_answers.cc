@@ -147,6 +147,7 @@ Leaving parse_retry(const std::vector<std::string>& arguments, RetryOptions& opt
   app.add_flag("--failed", failed, "all that did not succeed; the default");
   app.add_flag_callback("--lost", [&options] { options.choice.which = sink::RetryChoice::Which::Lost; }, "all whose workers died under them")
       ->excludes("--failed");
+  cli::add_take_over(app, [&options] { options.take_over = io::TakeOver::Yes; });
   if (auto leave = cli::parse(app, arguments, nullptr)) return leave;
   for (std::size_t i = 0; i < words.size(); ++i) {
     const auto job = parse_job(words[i]);

@@ -9,6 +9,7 @@
 #include "base/job.h"
 #include "base/time.h"
 #include "cli/options.h"
+#include "io/lock.h"
 #include "pushmill/rows.h"
 #include "sink/result_log.h"
 
@@ -51,6 +52,7 @@ struct SqlOptions {
 struct RetryOptions {
   std::string directory;
   sink::RetryChoice choice;
+  io::TakeOver take_over = io::TakeOver::No;
 };
 
 std::optional<cli::Leave> parse_log(const std::vector<std::string>& arguments, LogOptions& options);

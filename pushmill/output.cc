@@ -58,6 +58,7 @@ base::Result<int> output(const OutputOptions& options) {
   const auto run = RunReader::open(options.directory);
   if (!run) return run.error();
   std::optional<Found> found;
+  bool is_earlier = false;  // an attempt behind which another came
   {
     auto results = run->results();
     if (!results) return results.error();
@@ -66,6 +67,7 @@ base::Result<int> output(const OutputOptions& options) {
       auto row = find(**results, table, options);
       if (!row) return row.error();
       found = std::move(*row);
+      is_earlier = found && std::strcmp(table, "attempts") == 0;
     }
   }
   const std::string job = "job " + std::to_string(options.job);
@@ -78,7 +80,7 @@ base::Result<int> output(const OutputOptions& options) {
   }
   if (!found->text && found->bytes > 0) {
     return Error{Error::Kind::NotFound, std::string(options.err ? "the stderr of " : "the stdout of ") + job + ", " + std::to_string(found->bytes) +
-                                            " bytes, was not kept: --keep-output says whose outputs are"};
+                                            (is_earlier ? " bytes, was not kept: of attempts that are run again it is not" : " bytes, was not kept: --keep-output says whose outputs are")};
   }
   if (found->text) std::fwrite(found->text->data(), 1, found->text->size(), stdout);
   if (auto written = flush(stdout); !written) return written.error();

@@ -15,10 +15,10 @@ using base::Error;
 namespace {
 
 // The number of jobs that run again. The ventilator's mark goes first: while the sink's is there, it is put back at the next start, as if nothing had been.
-base::Result<std::uint64_t> prepare(const std::string& directory, const sink::RetryChoice& choice) {
-  const auto ventilator = io::Lock::take(directory, io::Lock::kVentilator, "retry");
+base::Result<std::uint64_t> prepare(const std::string& directory, const sink::RetryChoice& choice, io::TakeOver take_over) {
+  const auto ventilator = io::Lock::take(directory, io::Lock::kVentilator, "retry", take_over);
   if (!ventilator) return ventilator.error();
-  const auto sink = io::Lock::take(directory, io::Lock::kSink, "retry");
+  const auto sink = io::Lock::take(directory, io::Lock::kSink, "retry", take_over);
   if (!sink) return sink.error();
   const auto log = sink::ResultLog::peek(directory);
   if (!log && log.error().kind == Error::Kind::NotFound) return Error{Error::Kind::NotFound, directory + ": no job is finished: there is nothing to retry"};
@@ -39,11 +39,11 @@ base::Result<int> retry(const RetryOptions& options) {
   }
   const auto found = io::find_run_directory(directory);
   if (!found) return found.error();
-  const auto count = prepare(found->path, options.choice);
+  const auto count = prepare(found->path, options.choice, options.take_over);
   if (!count) return count.error();
   const auto is_embedded = was_begun_by_run(found->path);
   if (!is_embedded) return is_embedded.error();
-  if (*is_embedded) return resume({found->path});
+  if (*is_embedded) return resume({found->path, options.take_over});
   const std::string jobs = std::to_string(*count) + (*count == 1 ? " job" : " jobs");
   if (*count == 0) std::fprintf(stderr, "pushmill: there is nothing to retry in %s\n", found->path.c_str());
   else std::fprintf(stderr, "pushmill: %s will run again: start the sink and the ventilator of %s again\n", jobs.c_str(), found->path.c_str());

@@ -22,6 +22,7 @@
 #include "sink/shell.h"
 #include "ventilator/origin.h"
 #include "ventilator/shell.h"
+#include "worker/pause.h"
 #include "worker/shell.h"
 
 namespace pushmill {
@@ -68,23 +69,27 @@ class Roles {
   const std::optional<int>& ended() const { return ended_; }
   void start();
   // Waits for a signal or the end. `signals`: the first stops the run, a second one ends it without waiting for the jobs.
-  void wait(io::Signals& signals);
+  void wait(io::Signals& signals, const ProgressOptions& options);
   void join();
 
+  // Stopped before its end by its --halt.
+  bool is_halted() const { return ventilator_ && ventilator_->halted().has_value(); }
   const base::Counts& counts() const { return counts_; }
   bool has_reader_left() const { return signal_ == SIGPIPE; }
   bool is_complete() const { return ventilator_result_ && *ventilator_result_ && **ventilator_result_; }
   base::Result<int> status() const;
 
  private:
-  Roles(io::Context context, io::Event finished, io::Event drain, io::Event quit, io::Event reader_left)
-      : context_(std::move(context)), finished_(std::move(finished)), drain_(std::move(drain)), quit_(std::move(quit)), reader_left_(std::move(reader_left)) {}
+  Roles(io::Context context, io::Event finished, io::Event drain, io::Event finish, io::Event quit, io::Event reader_left)
+      : context_(std::move(context)), finished_(std::move(finished)), drain_(std::move(drain)), finish_(std::move(finish)), quit_(std::move(quit)), reader_left_(std::move(reader_left)) {}
   base::Status open_roles(const Plan& plan, const worker::CallerSignals& caller, int interrupt_fd, ventilator::JobSource* source);
+  void on_signal(int signal, ProgressLine& progress);
+  void pause();
   template <typename Role, typename Value>
   void start_thread(std::thread& thread, Role& role, std::optional<base::Result<Value>>& result);
 
   io::Context context_;
-  io::Event finished_, drain_, quit_, reader_left_;
+  io::Event finished_, drain_, finish_, quit_, reader_left_;  // finish: what runs may end by itself
   base::Counts counts_;
   const cli::Log log_{"pushmill"};
   const worker::HandlerRegistry handlers_ = worker::built_in_handlers();
@@ -99,16 +104,17 @@ class Roles {
   std::optional<base::Result<std::optional<int>>> sink_result_, ventilator_result_;
   std::optional<base::Result<worker::Exit::Why>> worker_result_;
   int signal_ = 0;
+  bool is_draining_ = false;
 };
 
 base::Result<std::unique_ptr<Roles>> Roles::open(const Plan& plan, const worker::CallerSignals& caller, int interrupt_fd, ventilator::JobSource* source) {
   auto context = io::Context::create(0, 1023);
   if (!context) return context.error();
-  auto finished = io::Event::create(), drain = io::Event::create(), quit = io::Event::create(), reader_left = io::Event::create();
-  for (auto* event : {&finished, &drain, &quit, &reader_left}) {
+  auto finished = io::Event::create(), drain = io::Event::create(), finish = io::Event::create(), quit = io::Event::create(), reader_left = io::Event::create();
+  for (auto* event : {&finished, &drain, &finish, &quit, &reader_left}) {
     if (!*event) return event->error();
   }
-  std::unique_ptr<Roles> roles(new Roles(std::move(*context), std::move(*finished), std::move(*drain), std::move(*quit), std::move(*reader_left)));
+  std::unique_ptr<Roles> roles(new Roles(std::move(*context), std::move(*finished), std::move(*drain), std::move(*finish), std::move(*quit), std::move(*reader_left)));
   if (auto opened = roles->open_roles(plan, caller, interrupt_fd, source); !opened) return opened.error();
   return roles;
 }
@@ -116,7 +122,8 @@ base::Result<std::unique_ptr<Roles>> Roles::open(const Plan& plan, const worker:
 base::Status Roles::open_roles(const Plan& plan, const worker::CallerSignals& caller, int interrupt_fd, ventilator::JobSource* source) {
   const auto how = plan.options.output.presentation();
   const bool is_live = how.live != sink::Presentation::Live::No;
-  const ventilator::JobDefaults defaults{plan.origin.shell, "", plan.options.timeout, plan.options.term_seq, plan.options.kill_leftovers, is_live};
+  ventilator::JobDefaults defaults = ventilator::defaults_of(plan.options.commands, plan.origin.shell);
+  defaults.live = is_live;
   ventilator::ShellConfig ventilator;
   ventilator.sink_endpoint = kSinkEndpoint;
   ventilator.listen = kFeedbackEndpoint;
@@ -130,6 +137,7 @@ base::Status Roles::open_roles(const Plan& plan, const worker::CallerSignals& ca
   ventilator.is_embedded = true;
   ventilator.stop_fd = quit_.fd();
   ventilator.drain_fd = drain_.fd();
+  ventilator.finish_fd = finish_.fd();
   ventilator_.emplace(context_, ventilator, ventilator::Template::of(plan.options.job_work(), defaults),
                       source == nullptr ? std::nullopt : std::optional(std::move(*source)), log_, counts_);
   auto ended = ventilator_->open(interrupt_fd);
@@ -157,7 +165,12 @@ base::Status Roles::open_roles(const Plan& plan, const worker::CallerSignals& ca
 
   worker::ShellConfig worker;
   worker.sink_endpoint = kSinkEndpoint;
-  worker.slots = plan.options.slots > 0 ? plan.options.slots : cli::default_slots();
+  const worker::StartOptions& starts = plan.options.starts;
+  worker.slots = starts.slots > 0 ? starts.slots : cli::default_slots();
+  worker.slots_file = starts.jobs_file();
+  worker.load_file = starts.load_file();
+  worker.starts = starts.rules;
+  worker.limit_percent = plan.options.commands.timeout_percent;
   worker.keeper.keeper = cli::find_program("keeper");
   worker.keeper.caller = caller;
   worker.stop_fd = drain_.fd();
@@ -188,21 +201,19 @@ void Roles::start() {
   start_thread(worker_thread_, *worker_, worker_result_);
 }
 
-void Roles::wait(io::Signals& signals) {
-  ProgressLine progress(counts_, io::now());
+void Roles::wait(io::Signals& signals, const ProgressOptions& options) {
+  ProgressLine progress(counts_, options, io::now());
   while (left_ < 3) {
     pollfd fds[3] = {{signals.fd(), POLLIN, 0}, {finished_.fd(), POLLIN, 0}, {reader_left_.fd(), POLLIN, 0}};
     ::poll(fds, 3, progress.is_shown() ? 500 : -1);
     progress.draw(io::now());
     if ((fds[1].revents & POLLIN) != 0) finished_.clear();
     if (const auto signal = signals.next()) {
-      if (signal_ != 0) quit_.set();
-      else signal_ = *signal;
-      drain_.set();
+      on_signal(*signal, progress);
     }
     if ((fds[2].revents & POLLIN) != 0) {
       reader_left_.clear();
-      if (signal_ == 0) signal_ = SIGPIPE;
+      signal_ = SIGPIPE;
       quit_.set();
     }
     // Behind a role that failed nobody confirms any more, and a run that was over before the worker had joined it tells the worker nothing.
@@ -210,6 +221,27 @@ void Roles::wait(io::Signals& signals) {
     if (has_failed_ || is_worker_alone || (has_worker_left_ && signal_ != 0)) quit_.set();
   }
   progress.clear();
+}
+
+// SIGHUP lets what runs end; the next signal ends it, and one more waits for nothing.
+void Roles::on_signal(int signal, ProgressLine& progress) {
+  if (signal == SIGUSR2) return progress.toggle();
+  if (signal == SIGTSTP) return pause();
+  if (signal == SIGHUP && signal_ == 0) {
+    signal_ = signal;
+    return finish_.set();
+  }
+  if (signal_ != 0 && is_draining_) quit_.set();
+  signal_ = signal;
+  is_draining_ = true;
+  drain_.set();
+}
+
+// Jobs are in groups of their own, which the terminal does not reach: they stop before we do, and go on behind us.
+void Roles::pause() {
+  const worker::Paused jobs = worker::pause_commands();
+  ::raise(SIGSTOP);
+  worker::continue_commands(jobs);
 }
 
 void Roles::join() {
@@ -223,6 +255,7 @@ base::Result<int> Roles::status() const {
   if (ventilator_result_ && !*ventilator_result_) return ventilator_result_->error();
   if (worker_result_ && !*worker_result_) return worker_result_->error();
   if (is_complete()) return ***ventilator_result_;
+  if (is_halted()) return *ventilator_->halted();
   if (signal_ != 0) return cli::exit_status_of_signal(signal_);
   return base::Error{base::Error::Kind::Protocol, "the run stopped before its end"};
 }
@@ -234,7 +267,7 @@ void remove_if_unnamed(const Plan& plan) {
 
 // One line when there is something to say, and what becomes of the run directory.
 void conclude(const Plan& plan, int status, bool is_complete, const base::Counts& counts) {
-  if (status == cli::kExitOk) return remove_if_unnamed(plan);
+  if (status == cli::kExitOk && is_complete) return remove_if_unnamed(plan);
   const auto number = [](const std::atomic<std::uint64_t>& n) { return static_cast<unsigned long long>(n.load()); };
   if (is_complete) {
     std::fprintf(stderr, "pushmill: %llu of %llu jobs failed%s; the run is in %s\n", number(counts.failed), number(counts.accepted),
@@ -247,7 +280,7 @@ void conclude(const Plan& plan, int status, bool is_complete, const base::Counts
 
 base::Result<int> carry_out(const Plan& plan) {
   const auto caller = worker::CallerSignals::of_this_process();
-  auto signals = io::Signals::block();
+  auto signals = io::Signals::block({SIGUSR2, SIGTSTP});
   if (!signals) return signals.error();
   auto source = open_source(plan);
   if (!source) return source.error();
@@ -259,7 +292,7 @@ base::Result<int> carry_out(const Plan& plan) {
     return *ended;
   }
   (*roles)->start();
-  (*roles)->wait(*signals);
+  (*roles)->wait(*signals, plan.options.progress);
   (*roles)->join();
   const auto status = (*roles)->status();
   if ((*roles)->has_reader_left()) remove_if_unnamed(plan);  // as a pipeline ends: without a word

@@ -20,6 +20,7 @@
 #include "base/ids.h"
 #include "base/result.h"
 #include "io/database.h"
+#include "sink/events.h"
 #include "sink/tallies.h"
 #include "wire/messages.h"
 

@@ -40,7 +40,8 @@ base::Result<int> run(const ventilator::Options& options, const std::vector<std:
     if (!shell) return shell.error();
     *origin = ventilator::Origin{std::move(*shell), "", arguments};
   }
-  const ventilator::JobDefaults defaults{(*origin)->shell, "", options.timeout, options.term_seq, options.kill_leftovers, options.is_live};
+  ventilator::JobDefaults defaults = ventilator::defaults_of(options.commands, (*origin)->shell);
+  defaults.live = options.is_live;
   ventilator::ShellConfig config;
   config.sink_endpoint = options.sink;
   config.listen = *listen;

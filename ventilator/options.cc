@@ -17,8 +17,7 @@ std::optional<cli::Leave> parse(const std::vector<std::string>& arguments, Optio
   app.add_option("--listen", options.listen, "where to listen for the sink's feedback; default: a free port or path like the sink's")->type_name("ENDPOINT");
   app.add_option("-a,--arg-file", options.input_file, "read the lines from FILE instead of standard input")->type_name("FILE");
   cli::add_work(app, options.work);
-  cli::add_duration(app, "--timeout", options.timeout, "limit of one attempt");
-  cli::add_ending(app, options.term_seq, options.kill_leftovers);
+  add_commands(app, options.commands);
   app.add_flag("--live", options.is_live, "let the outputs of jobs be told as they come: for a sink with --line-buffer or --ungroup");
   add_policy(app, options.policy);
   add_template(app, options.replacements);
@@ -34,6 +33,8 @@ std::optional<cli::Leave> parse(const std::vector<std::string>& arguments, Optio
     return cli::Leave{cli::kExitUsage, *source + " is for pushmill run; the ventilator reads its records from stdin or --arg-file\n"};
   }
   if (auto leave = cli::check_work(options.work, options.words)) return leave;
+  if (auto leave = check_commands(app, options.commands, options.work)) return leave;
+  if (options.commands.timeout_percent > 0) return cli::Leave{cli::kExitUsage, "--timeout: a share of what jobs take is for pushmill run; here it is a time\n"};
   if (options.work.call.value_or("").size() > wire::kMaxName) return cli::Leave{cli::kExitUsage, "--call: the name of a handler has at most 256 bytes\n"};
   if (auto leave = check_label(options.label)) return leave;
   if (auto leave = check_template(options.job_work())) return leave;

@@ -8,6 +8,7 @@
 #include "cli/options.h"
 #include "io/database.h"
 #include "io/lock.h"
+#include "ventilator/options_commands.h"
 #include "ventilator/options_policy.h"
 #include "ventilator/options_template.h"
 
@@ -20,9 +21,7 @@ struct Options {
   PolicyOptions policy;
   ReplacementOptions replacements;
   LabelOptions label;
-  base::Duration timeout{0};
-  base::TermSeq term_seq;
-  bool kill_leftovers = false;
+  CommandOptions commands;
   bool is_live = false;
   std::uint64_t spool_bytes = 1ull << 30;
   io::Durability durability = io::Durability::Power;

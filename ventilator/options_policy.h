@@ -15,6 +15,7 @@ struct PolicyOptions {
   std::optional<base::Duration> retry_delay;
   std::optional<base::FailureSet> retry_on;
   base::FailureSet no_retry_on;
+  CLI::Option* crash_limit = nullptr;  // while the command line is parsed
 
   // A job that is run until it succeeds does not spin.
   base::Duration delay() const { return retry_delay.value_or(base::Duration(policy.retries == 0 ? 1'000'000 : 0)); }

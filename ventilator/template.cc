@@ -129,6 +129,8 @@ base::Command Template::command() const {
   command.term_seq = defaults_.term_seq;
   command.kill_leftovers = defaults_.kill_leftovers;
   command.live = defaults_.live;
+  command.nice = defaults_.nice;
+  command.environment = defaults_.environment;
   return command;
 }
 

@@ -29,6 +29,8 @@ struct JobDefaults {
   base::TermSeq term_seq = {};
   bool kill_leftovers = false;
   bool live = false;              // their outputs are told as they come
+  std::int32_t nice = 0;
+  std::vector<std::string> environment = {};  // NAME=VALUE, that travels with each job
 };
 
 // What a command line says of the jobs' work: one of the three.

@@ -15,8 +15,10 @@ extern char** environ;
 namespace worker {
 namespace {
 
-constexpr std::array<std::string_view, 7> kOwnNames = {kMarkVariable,   "PUSHMILL_JOB",     "PUSHMILL_ATTEMPT", "PUSHMILL_SLOT",
-                                                       "PARALLEL_SEQ", "PARALLEL_JOBSLOT", "PARALLEL_PID"};
+constexpr std::array<std::string_view, 8> kOwnNames = {kMarkVariable,   "PUSHMILL_JOB",     "PUSHMILL_ATTEMPT", "PUSHMILL_SLOT",
+                                                       "PARALLEL_SEQ", "PARALLEL_JOBSLOT", "PARALLEL_PID",
+                                                       "PARALLEL_SHELL"};
+constexpr std::string_view kSequence = "PARALLEL_SEQ";  // the worker gives it where a user counts otherwise than the run
 constexpr const char* kDefaultPath = "/bin:/usr/bin";  // execvp's, for a command without PATH
 
 std::string_view name_of(std::string_view entry) { return entry.substr(0, entry.find('=')); }
@@ -154,13 +156,15 @@ Launcher::Environment::Environment(const Launcher& launcher, const KeeperStart& 
   own = {std::string(kMarkVariable) + "=" + launcher.outer_marks_ + text_of(mark),
          "PUSHMILL_SLOT=" + slot,
          "PARALLEL_JOBSLOT=" + slot,
-         "PARALLEL_PID=" + std::to_string(launcher.hello_.worker_pid)};
+         "PARALLEL_PID=" + std::to_string(launcher.hello_.worker_pid),
+         "PARALLEL_SHELL=" + (start.command.shell.empty() ? "/bin/sh" : start.command.shell)};
   if (!start.streams.is_given()) {  // else it is there for many jobs
     own.push_back("PUSHMILL_JOB=" + job);
     own.push_back("PUSHMILL_ATTEMPT=" + std::to_string(attempt.epoch) + "." + std::to_string(attempt.n));
-    own.push_back("PARALLEL_SEQ=" + job);
   }
   const std::vector<std::string>& given = start.command.environment;
+  const auto number = std::find_if(given.begin(), given.end(), [](const std::string& entry) { return name_of(entry) == kSequence; });
+  if (!start.streams.is_given()) own.push_back(std::string(kSequence) + "=" + (number == given.end() ? job : number->substr(kSequence.size() + 1)));
   const auto is_given = [&given](std::string_view entry, std::size_t from) {
     return std::any_of(given.begin() + static_cast<std::ptrdiff_t>(from), given.end(), [&](const std::string& g) { return name_of(g) == name_of(entry); });
   };
@@ -225,6 +229,7 @@ Launch Launcher::launch(const KeeperStart& start, SharedSeats& seats) {
   plan.out = streams.out[1];
   plan.err = streams.err[1];
   plan.directory = start.command.directory.empty() ? nullptr : start.command.directory.c_str();
+  plan.nice = start.command.nice;
   plan.mask = caller_mask_;
   plan.ignores_child_signal = ignores_child_signal_;
   plan.open_files = open_files_;

@@ -3,6 +3,7 @@
 #include <sched.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -37,6 +38,7 @@ int become_command(void* argument) {
   setrlimit(RLIMIT_NOFILE, &plan.open_files);
   if (dup2(plan.in, 0) < 0 || dup2(plan.out, 1) < 0 || dup2(plan.err, 2) < 0) fail(SpawnOutcome::Failed::Fork);
   if (plan.directory != nullptr && chdir(plan.directory) != 0) fail(SpawnOutcome::Failed::Directory);
+  if (plan.nice != 0) setpriority(PRIO_PROCESS, 0, getpriority(PRIO_PROCESS, 0) + plan.nice);  // one that may not be had is not
   // Last, so that a signal that is already waiting meets a group that is set up.
   sigprocmask(SIG_SETMASK, &plan.mask, nullptr);
   execve(plan.path, plan.argv, plan.environment);

@@ -13,6 +13,7 @@ struct SpawnPlan {
   const char* path = nullptr;
   char* const* argv = nullptr;
   char* const* environment = nullptr;
+  int nice = 0;  // added to the keeper's own
   const char* directory = nullptr;  // nullptr: stay
   int in = -1, out = -1, err = -1;  // all above 2 and close-on-exec, like every other descriptor of the caller above 2
   sigset_t mask{};                  // of signals, for the command

@@ -3,7 +3,11 @@
 #include <poll.h>
 #include <sys/resource.h>
 
+#include <unistd.h>
+
 #include <algorithm>
+#include <cstdlib>
+#include <filesystem>
 #include <utility>
 
 #include "cli/environment.h"
@@ -47,6 +51,16 @@ std::uint32_t keepers_for(std::uint32_t slots) {
 KeeperRunner::Config with_window(KeeperRunner::Config config, std::uint32_t slots) {
   config.output_window = output_window(slots);
   return config;
+}
+
+// "..." is a new one for each job, as GNU parallel has it. One that cannot be made is an error of the job that is to enter it.
+void make_directory(base::Command& command, base::JobId job) {
+  if (command.directory == "...") {
+    const char* home = std::getenv("HOME");
+    command.directory = std::string(home != nullptr ? home : "/tmp") + "/.pushmill/tmp/" + io::host_name() + "-" + std::to_string(::getpid()) + "-" + std::to_string(job);
+  }
+  std::error_code error;
+  std::filesystem::create_directories(command.directory, error);
 }
 
 void put_in_slot(base::Command& command, std::uint32_t slot) {
@@ -314,7 +328,11 @@ void Shell::carry_out(Start& effect) {
     if (!spec->label.empty()) words_[effect.attempt] = {"", std::move(spec->label)};
     return calls_->start(effect.attempt, effect.slot, std::move(*call), spec->time_limit);
   }
-  if (auto* command = std::get_if<base::Command>(&spec->work)) put_in_slot(*command, effect.slot);
+  if (auto* command = std::get_if<base::Command>(&spec->work)) {
+    put_in_slot(*command, effect.slot);
+    if (auto label = wire::decode_label(spec->label); !spec->label.empty() && label && label->number != 0) command->environment.push_back("PARALLEL_SEQ=" + std::to_string(label->number));
+    if (!command->directory.empty()) make_directory(*command, effect.attempt.job);
+  }
   words_[effect.attempt] = {wire::describe(*spec), std::move(spec->label)};
   if (auto* record = std::get_if<base::Record>(&spec->work)) return start_record(effect, std::move(*record), spec->time_limit);
   commands_->start(effect.attempt, effect.slot, std::get<base::Command>(spec->work), spec->time_limit);

@@ -105,10 +105,7 @@ std::string shell_of_parent() {
 // An absolute path for what a user wrote as a shell; empty if it is none that can run.
 std::string shell_of_variable(const char* name) {
   const char* value = std::getenv(name);
-  if (value == nullptr || value[0] == '\0') return "";
-  const std::string shell = value;
-  if (shell.find('/') == std::string::npos) return find_in_path(shell);
-  return is_executable_file(shell) ? shell : "";
+  return value == nullptr ? "" : find_shell(value);
 }
 
 }  // namespace
@@ -128,6 +125,12 @@ unsigned cgroup_cpus(const std::string& proc_cgroup, const std::string& root) {
     if (here != 0) least = least == 0 ? here : std::min(least, here);
   }
   return least;
+}
+
+std::string find_shell(const std::string& shell) {
+  if (shell.empty()) return "";
+  if (shell.find('/') == std::string::npos) return find_in_path(shell);
+  return is_executable_file(shell) ? shell : "";
 }
 
 unsigned default_slots() {

@@ -18,4 +18,7 @@ unsigned cgroup_cpus(const std::string& proc_cgroup, const std::string& root);
 // cannot be executed is an error: another shell would run the jobs otherwise than they are meant.
 base::Result<std::string> calling_shell();
 
+// An absolute path for what a user wrote as a shell, a path or a name to be found in PATH; empty: it is none that can run.
+std::string find_shell(const std::string& shell);
+
 }  // namespace cli

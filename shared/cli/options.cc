@@ -38,6 +38,12 @@ std::optional<Leave> parse(CLI::App& app, const std::vector<std::string>& argume
   return std::nullopt;
 }
 
+void take_last(CLI::App& app) {
+  for (CLI::Option* option : app.get_options()) {
+    if (option->get_multi_option_policy() == CLI::MultiOptionPolicy::Throw && option->get_expected_max() == 1) option->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
+  }
+}
+
 namespace {
 
 constexpr std::size_t kHelpWidth = 100, kTextColumn = 28;

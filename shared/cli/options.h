@@ -27,6 +27,9 @@ struct Leave {
 // Parses argv[1..]. What stands behind the first word that is no option (the command template) goes to `rest`, if given; otherwise such a word is an error.
 std::optional<Leave> parse(CLI::App& app, const std::vector<std::string>& arguments, std::vector<std::string>* rest);
 
+// Of an option that is given more than once the last counts, but for those that are made to be.
+void take_last(CLI::App& app);
+
 // The usage line of the help, and its shape: options under the headings of their groups, each text wrapped beside its option.
 void set_usage(CLI::App& app, const std::string& usage);
 

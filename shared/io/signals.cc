@@ -24,7 +24,7 @@ bool is_ignored(int signal) {
 
 }  // namespace
 
-base::Result<Signals> Signals::block() {
+base::Result<Signals> Signals::block(std::initializer_list<int> more) {
   // A standard stream that the caller closed would be the next file that we open, and be written to as if it were that stream.
   for (int fd = ::open("/dev/null", O_RDWR); fd >= 0; fd = ::open("/dev/null", O_RDWR)) {
     if (fd <= STDERR_FILENO) continue;
@@ -34,8 +34,11 @@ base::Result<Signals> Signals::block() {
   Signals signals;
   sigset_t caught;
   ::sigemptyset(&caught);
-  for (const int signal : {SIGINT, SIGTERM, SIGHUP})
+  const auto add = [&caught](int signal) {
     if (!is_ignored(signal)) ::sigaddset(&caught, signal);  // blocked, it would reach signalfd although ignored
+  };
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) add(signal);
+  for (const int signal : more) add(signal);
   if (const int error = ::pthread_sigmask(SIG_BLOCK, &caught, &signals.original_mask_); error != 0) {
     errno = error;
     return failure("cannot block signals");

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <csignal>
+#include <initializer_list>
 #include <optional>
 
 #include "base/result.h"
@@ -9,13 +10,13 @@
 
 namespace io {
 
-// SIGINT, SIGTERM and SIGHUP blocked and readable at fd(), SIGPIPE ignored. One that was ignored when the program started (nohup, a background
+// SIGINT, SIGTERM, SIGHUP and what else is wanted blocked and readable at fd(), SIGPIPE ignored. One that was ignored when the program started (nohup, a background
 // job of a script) stays ignored. The destructor leaves all that as it is: the process is about to end.
 class Signals {
  public:
   // Also opens /dev/null for each standard stream that is closed.
   // REQUIRES: no other thread exists yet, no file is open and no Context either: they inherit the mask, and one without it would take the signal and die.
-  static base::Result<Signals> block();
+  static base::Result<Signals> block(std::initializer_list<int> more = {});
 
   int fd() const { return fd_.get(); }
   std::optional<int> next();  // a signal's number, or none now

@@ -37,9 +37,6 @@ class SignalsToRun(EndToEnd):
     def test_control_c_reaches_the_whole_group(self):
         self.stop_and_resume(lambda program: os.killpg(program.pid, signal.SIGINT), INTERRUPTED)
 
-    def test_hangup(self):
-        self.stop_and_resume(lambda program: program.send(signal.SIGHUP), 128 + signal.SIGHUP)
-
     def test_a_second_signal_waits_for_nothing(self):
         program = self.start("pushmill", "run", "-j1", "--run-dir", "r", "trap ': >termed' TERM; touch trapped; while :; do sleep 0.05; done #", ":::", "x")
         wait_until((self.path / "trapped").exists, "the job")

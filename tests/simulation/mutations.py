@@ -99,7 +99,7 @@ MUTATIONS = (
         ("const std::uint64_t limit = received_ + window - held;", "const std::uint64_t limit = received_ + window - (MUTANT ? 0 : held);"),
     ), "calm", "12: "),
     Mutation("no_grace", "ventilator/core.cc", (
-        ("is_grace_over_(horizon_ == 0) {", "is_grace_over_(horizon_ == 0 || MUTANT) {"),
+        ("is_grace_over_(horizon_ == 0),", "is_grace_over_(horizon_ == 0 || MUTANT),"),
     ), "head-long", "13: job", 600),
     Mutation("leases_not_adopted", "ventilator/core.cc", (
         ("  const JobTable::Adopted adopted = jobs_.adopt(attempt, worker);\n", "  const JobTable::Adopted adopted = MUTANT ? JobTable::Adopted{} : jobs_.adopt(attempt, worker);\n"),
@@ -147,10 +147,10 @@ MUTATIONS = (
         ("    if (ended_at_ || now_", "    if (MUTANT || ended_at_ || now_"),
     ), "strangers", "14: "),
     Mutation("end_before_end_of_input", "ventilator/core.cc", (
-        ("wants_snapshot_, total_, cut_, config_.policy}", "wants_snapshot_, MUTANT && !total_ ? std::optional(jobs_.accepted()) : total_, cut_, config_.policy}"),
+        ("wants_snapshot_, total_, cut_, config_.policy,", "wants_snapshot_, MUTANT && !total_ ? std::optional(jobs_.accepted()) : total_, cut_, config_.policy,"),
     ), "calm", "15: END before the end"),
     Mutation("complete_not_durable", "ventilator/core.cc", (
-        ("  effects_->push_back(CommitEnded{total, failed, cut});\n", "  if (!MUTANT) effects_->push_back(CommitEnded{total, failed, cut});\n"),
+        ("  effects_->push_back(CommitEnded{total,", "  if (!MUTANT) effects_->push_back(CommitEnded{total,"),
     ), "calm", "15: a worker was told"),
     Mutation("every_failure_retried", "sink/core.cc", (
         ("  return !is_retried || (policy_.retries", "  return (!is_retried && !MUTANT) || (policy_.retries"),
@@ -181,6 +181,15 @@ MUTATIONS = (
     Mutation("gone_ends_leases_apart", "sink/core.cc", (
         ("worker->second.gone_at && !policy_.no_overlap &&", "worker->second.gone_at && (!policy_.no_overlap || MUTANT) &&"),
     ), "apart", "19: ", 600),
+    Mutation("halt_not_in_snapshot", "sink/core.cc", (
+        ("  part.halt = halt_.halt;\n", "  if (!MUTANT) part.halt = halt_.halt;\n"),
+    ), "halt", "20: a job goes out", 600),
+    Mutation("halt_over_while_jobs_are_out", "ventilator/core_halt.cc", (
+        ("!jobs_.assigned().empty() ||", "(!jobs_.assigned().empty() && !MUTANT) ||"),
+    ), "halt", "20: the run stops while jobs are out"),
+    Mutation("halt_counts_forgotten", "sink/core_halt.cc", (
+        ("  halt_.failed = progress_.failed();\n", "  halt_.failed = MUTANT ? 0 : progress_.failed();\n"),
+    ), "halt", "20: "),
     Mutation("lost_too_early", "sink/core.cc", (
         ("policy_.lost_after() ||", "(MUTANT ? policy_.lease / 2 : policy_.lost_after()) ||"),
     ), "apart", "19: "),

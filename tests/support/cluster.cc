@@ -25,9 +25,13 @@ Cluster::Cluster(const Faults& faults, std::uint64_t seed) : faults_(faults), ra
   policy_.crash_limit = 5;
   policy_.at_most_once = faults.at_most_once;
   policy_.no_overlap = faults.no_overlap;
+  if (faults.halts) {
+    using wire::HaltRule;
+    policy_.halt = {chance(500) ? HaltRule::When::Soon : HaltRule::When::Now, static_cast<HaltRule::Of>(between(0, 2)), static_cast<std::uint32_t>(between(1, 3)), false};
+  }
   if (chance(300)) policy_.retry_on = {{{kRetried, kRetried}}};
   if (chance(300)) retry_delay_ = kTick * static_cast<std::int64_t>(between(5, 40));
-  fail_chance_ = faults.jobs_fail && chance(500) ? 300 : 0;
+  fail_chance_ = faults.halts ? 500 : faults.jobs_fail && chance(500) ? 300 : 0;
   faults_end_ = between(100, 700);
   retries_left_ = faults.retry > 0 ? between(1, 2) : 0;
   ventilator_at_ = between(0, 60);
@@ -215,6 +219,9 @@ bool Cluster::carry_out(ventilator::Effect& effect) {
     if (!ventilator_disk_.input_ended || sink_disk_.results.size() != ventilator_disk_.accepted) throw Violation(where("15: run complete before its end"));
     ventilator_disk_.ended = true;
     if (faults_.at_end != 0 && chance(faults_.at_end)) throw Crash{"ventilator"};
+  } else if (const auto* over = std::get_if<ventilator::CommitHaltsOver>(&effect)) {
+    observe_halted(over->number);
+    ventilator_disk_.halts_over = over->number;
   } else if (std::holds_alternative<ventilator::RenewUplink>(effect)) {
     cut(node.up.stream);
     node.up = Uplink{};
@@ -274,6 +281,7 @@ bool Cluster::carry_out(sink::Effect& effect) {
       observe_lost(row->result, row->worker);
       observe_count(row->result);
     }
+    if (const auto* halt = std::get_if<sink::LogHalt>(&effect); halt && halt->is_over) observe_new_count(*halt);
     node.rows.push_back(std::move(effect));
   }
   return true;
@@ -335,7 +343,7 @@ bool Cluster::carry_out(WorkerNode& worker, worker::Effect& effect) {
   } else if (auto* until = std::get_if<worker::RunUntil>(&effect)) {
     worker.run_until = until->at;
   } else if (auto* exit = std::get_if<worker::Exit>(&effect)) {
-    if (exit->why == worker::Exit::Why::RunComplete && !ventilator_disk_.ended && !has_been_over_) throw Violation(where("15: a worker was told of an end that is not durable"));
+    if (exit->why == worker::Exit::Why::RunComplete && !ventilator_disk_.ended && !has_been_over_ && ventilator_disk_.halts_over == 0) throw Violation(where("15: a worker was told of an end that is not durable"));
     const WorkerId id = worker.id;
     close_endpoint(worker.endpoint);
     workers_.erase(id);
@@ -361,7 +369,7 @@ void Cluster::start_roles() {
       config.retry_delay = retry_delay_;
       config.seed = random_.next();
       ventilator_ = std::make_unique<VentilatorNode>(VentilatorNode{
-          ventilator::Core(config, {disk.epoch, disk.horizon, disk.accepted, disk.input_ended, disk.cut, disk.ended}), config.feedback_endpoint, {}, {}, 0, 0});
+          ventilator::Core(config, {disk.epoch, disk.horizon, disk.accepted, disk.input_ended, disk.cut, disk.ended, disk.halts_over}), config.feedback_endpoint, {}, {}, 0, 0, sink_disk_.halt && sink_disk_.halt->halt.number > disk.halts_over});
     }
   }
   if (!sink_ && !sink_left_ && tick_ >= sink_at_) {
@@ -480,7 +488,7 @@ void Cluster::step() {
 
 void Cluster::run() {
   const std::uint64_t bound = faults_end_ + 150 + 2900 + 700 * total_ + kHoldTicks + (faults_.downtime > 250 ? faults_.downtime : 0) +
-                              (faults_.retry > 0 ? 4 * (3000 + 700 * total_) : 0);
+                              (faults_.retry > 0 ? 4 * (3000 + 700 * total_) : 0) + (faults_.halts ? 800 * total_ : 0);
   while (tick_ < bound) {
     step();
     if (is_over() && !has_user_more_to_do() && workers_.empty() && workers_at_.empty()) break;

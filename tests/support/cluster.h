@@ -41,6 +41,7 @@ struct Faults {
   std::uint64_t outage = 20;     // ticks at most until a broken uplink is made again
   std::uint64_t delay = 9;       // ticks at most on the way
   bool is_calm = false;          // no faults at all: nobody may be given up
+  bool halts = false;            // the policy stops the run before its end, and the user has it go on
   bool at_most_once = false;     // the policies of these names
   bool no_overlap = false;
 };
@@ -59,7 +60,7 @@ class Cluster {
   Cluster(const Faults& faults, std::uint64_t seed);
   void run();  // throws Violation
 
-  struct Counters { std::uint64_t schedules = 0, ticks = 0, crashes = 0, returned = 0, unreached = 0, lost = 0, superseded = 0, sessions = 0, taken_back = 0, results = 0, outputs = 0, retried = 0, offered_again = 0; };
+  struct Counters { std::uint64_t schedules = 0, ticks = 0, crashes = 0, returned = 0, unreached = 0, lost = 0, superseded = 0, sessions = 0, taken_back = 0, results = 0, outputs = 0, retried = 0, offered_again = 0, halts = 0; };
   const Counters& counters() const { return counters_; }
 
  private:
@@ -77,6 +78,7 @@ class Cluster {
     std::uint64_t epoch = 0;
     base::JobId horizon = 0, accepted = 0;
     bool input_ended = false, cut = false, ended = false;
+    std::uint64_t halts_over = 0;
     std::map<base::JobId, ventilator::Dispatch> dispatched;
     bool has_dispatched(const base::Attempt& attempt) const {
       const auto newest = dispatched.find(attempt.job);
@@ -90,6 +92,7 @@ class Cluster {
     std::map<base::WorkerId, std::pair<base::Generation, StreamPtr>> lanes;
     std::uint64_t paused_until = 0;
     std::uint64_t sink_epoch = 0;  // the greatest it was told
+    bool knows_of_halt = false;
   };
   struct SinkNode {
     sink::Core core;
@@ -159,6 +162,10 @@ class Cluster {
   void observe(const wire::ToVentilator& message);
   void observe_lost(const wire::Result& result, const base::WorkerId& worker);
   void observe_dispatch(const base::Attempt& attempt);
+  bool is_halt_due() const;
+  void check_halt();
+  void observe_new_count(const sink::LogHalt& halt);
+  void observe_halted(std::uint64_t number);
   void observe_start(const base::WorkerId& id, const base::Attempt& attempt);
   void end_at_deadline(WorkerNode& worker);
   void observe_count(const wire::Result& result);
@@ -228,6 +235,7 @@ class Cluster {
   std::map<base::JobId, std::uint64_t> least_epoch_;  // of the jobs that were retried
   bool has_been_over_ = false;  // and goes on: workers may hear of that end still
   std::set<base::Attempt> ended_ok_;
+  std::uint64_t halt_finished_ = 0, halt_failed_ = 0;  // that count towards no halt
   std::map<std::pair<base::WorkerId, base::Attempt>, std::uint64_t> owed_;  // confirms, since when
   Counters counters_;
 };

@@ -52,6 +52,45 @@ void Cluster::commit() {
     }
   }
   sink_->rows.clear();
+  check_halt();
+}
+
+// ---- halts
+
+bool Cluster::is_halt_due() const {
+  using Of = wire::HaltRule::Of;
+  const std::uint64_t done = sink_disk_.results.size() - halt_finished_, failed = sink_disk_.failed - halt_failed_;
+  return policy_.halt.when != wire::HaltRule::When::Never &&
+         (policy_.halt.of == Of::Done ? done : policy_.halt.of == Of::Failed ? failed : done - failed) >= policy_.halt.count;
+}
+
+// With the commit of the job that is one too many, and no other.
+void Cluster::check_halt() {
+  const auto& halt = sink_disk_.halt;
+  if (halt && halt->is_over && (halt->finished != halt_finished_ || halt->failed != halt_failed_)) {
+    halt_finished_ = halt->finished;
+    halt_failed_ = halt->failed;
+  }
+  const bool is_halting = halt && !halt->is_over;
+  if (is_halting && !is_halt_due()) throw Violation(where("20: a halt too early"));
+  if (!is_halting && is_halt_due() && !sink_disk_.ended) throw Violation(where("20: no halt although it is due"));
+}
+
+// With what is finished by then, and waits for the commit.
+void Cluster::observe_new_count(const sink::LogHalt& halt) {
+  std::uint64_t finished = sink_disk_.results.size(), failed = sink_disk_.failed;
+  for (const sink::Effect& effect : sink_->rows) {
+    const auto* row = std::get_if<sink::LogResult>(&effect);
+    finished += row != nullptr;
+    failed += row != nullptr && row->result.outcome != Outcome::Ok;
+  }
+  if (halt.finished != finished || halt.failed != failed) throw Violation(where("20: a new count begins with another number of jobs"));
+}
+
+void Cluster::observe_halted(std::uint64_t number) {
+  if (!sink_disk_.halt || sink_disk_.halt->halt.number != number) throw Violation(where("20: the run stops without a halt"));
+  if (!ventilator_disk_.ended && !ventilator_->core.jobs().assigned().empty()) throw Violation(where("20: the run stops while jobs are out"));
+  ++counters_.halts;
 }
 
 // The bytes that an output has from `offset`: every attempt and stream has its own.
@@ -137,6 +176,7 @@ void Cluster::observe_lost(const wire::Result& result, const WorkerId& id) {
 // What goes down a lane.
 void Cluster::observe_dispatch(const Attempt& attempt) {
   if (policy_.at_most_once && !ventilator_disk_.has_dispatched(attempt)) throw Violation(where("2: dispatch before its commit " + attempt.text()));
+  if (ventilator_->knows_of_halt) throw Violation(where("20: a job goes out in a run that is to stop " + attempt.text()));
   const auto failure = failed_.find(attempt.job);
   if (failure == failed_.end() || failure->second.attempt != last_attempt_[attempt.job] || failure->second.attempt.epoch != attempt.epoch) return;
   const auto delay = static_cast<std::uint64_t>(retry_delay_ / kTick) << (counted_[attempt.job] - 1);
@@ -201,7 +241,7 @@ void Cluster::note_seen(const wire::ToSink& message, bool is_handled) {
 // What a worker has started it holds until the row is on disk or the run is over; and it never asks for more than its window.
 void Cluster::check_workers() {
   for (const auto& [id, worker] : workers_) {
-    std::erase_if(worker->held, [this](const Attempt& attempt) { return is_logged(attempt) || ventilator_disk_.ended; });
+    std::erase_if(worker->held, [this](const Attempt& attempt) { return is_logged(attempt) || ventilator_disk_.ended || ventilator_disk_.halts_over > 0; });
     for (const Attempt& attempt : worker->held) {
       if (!worker->core.holds(attempt)) throw Violation(where("13: a worker dropped what nobody has logged " + attempt.text()));
     }
@@ -293,7 +333,7 @@ Cluster::ToWorkerArrival Cluster::observe_arrival(WorkerNode& worker, const wire
   for (const wire::JobItem& item : job->items) {
     reached_.insert(item.attempt);
     worker.held.insert(item.attempt);
-    if (!ventilator_disk_.ended) arrival.wanted.push_back(item.attempt);
+    if (!ventilator_disk_.ended && ventilator_disk_.halts_over == 0) arrival.wanted.push_back(item.attempt);
   }
   const std::uint64_t last = job->first_seq + job->items.size() - 1;
   if (job->generation == worker.core.generation() && last > worker.core.limit()) throw Violation(where("7: more jobs than the limit"));

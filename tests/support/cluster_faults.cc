@@ -26,6 +26,7 @@ const std::vector<Faults>& fault_classes() {
       {.name = "once", .ventilator = 8, .sink = 8, .worker = 6, .feedback = 10, .ventilator_uplink = 10, .lane = 20, .worker_uplink = 10, .pause = 4, .at_most_once = true},
       {.name = "again", .ventilator = 4, .sink = 4, .worker = 3, .feedback = 5, .ventilator_uplink = 5, .lane = 10, .worker_uplink = 12, .pause = 3, .at_end = 100,
        .retry = 8, .cut = 60, .outage = 300},
+      {.name = "halt", .ventilator = 6, .sink = 6, .worker = 4, .feedback = 8, .ventilator_uplink = 8, .lane = 15, .worker_uplink = 8, .pause = 2, .halts = true},
       {.name = "apart", .ventilator = 2, .sink = 2, .worker = 2, .feedback = 5, .lane = 20, .worker_uplink = 15, .pause = 15, .outage = 300, .no_overlap = true},
   };
   return classes;
@@ -118,7 +119,7 @@ void Cluster::inject_faults() {
 
 bool Cluster::is_over() const { return ventilator_left_ && sink_left_; }
 
-bool Cluster::has_user_more_to_do() const { return retries_left_ > 0 || ventilator_disk_.cut; }
+bool Cluster::has_user_more_to_do() const { return retries_left_ > 0 || ventilator_disk_.cut || !ventilator_disk_.ended; }
 
 // Whether the sink's mark of the end is that of the jobs accepted now: not one behind which the input has gone on.
 bool Cluster::is_end_of_now() const {
@@ -152,6 +153,8 @@ void Cluster::offer_input_again() {
 
 // What is to be done once no role runs, and starting again a sink that has left a run that goes on.
 void Cluster::act_as_user() {
+  if (ventilator_left_ && !ventilator_disk_.ended && ventilator_disk_.halts_over > 0 && chance(50)) start_again();  // as resume does
+  else if (faults_.halts && sink_left_ && ventilator_ && !ventilator_disk_.ended) start_again();
   if (faults_.retry == 0 && faults_.cut == 0) return;
   const bool is_retry_time = is_over() ? chance(20) : tick_ < faults_end_ && chance(faults_.retry);
   if (retries_left_ > 0 && is_retry_time && !sink_disk_.results.empty()) {

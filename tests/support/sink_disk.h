@@ -15,6 +15,7 @@ struct SinkDisk {
   std::map<base::JobId, wire::Result> results;
   std::map<base::Attempt, sink::EndedAttempt> attempts;
   std::optional<sink::LogEnded> ended;
+  std::optional<sink::LogHalt> halt;
   std::map<base::JobId, std::uint64_t> retried;  // and the least valid epoch
   std::map<std::pair<base::Attempt, wire::OutputStream>, std::string> outputs;
 
@@ -31,6 +32,7 @@ struct SinkDisk {
     if (const auto* known = std::get_if<sink::LogPolicy>(&effect)) policy = known->policy;
     else if (const auto* mark = std::get_if<sink::LogEmitted>(&effect)) emitted = mark->jobs;
     else if (const auto* end = std::get_if<sink::LogEnded>(&effect)) ended = *end;
+    else if (const auto* known_halt = std::get_if<sink::LogHalt>(&effect)) halt = *known_halt;
     else if (std::holds_alternative<sink::TakeBackEnd>(effect)) ended.reset();
   }
   // What a user's retry does. REQUIRES: the job is finished, and no sink runs.
@@ -47,7 +49,7 @@ struct SinkDisk {
   }
   // A core that knows what is here, in its next epoch.
   sink::Core start() {
-    sink::Core core({++epoch, policy, emitted, ended, moved});
+    sink::Core core({++epoch, policy, emitted, ended, moved, halt});
     for (const auto& [job, result] : results) core.recover_finished(job, result.outcome != base::Outcome::Ok);
     for (const auto& [attempt, attempt_ended] : attempts) {
       if (!results.contains(attempt.job) && attempt_ended.outcome != base::Outcome::Superseded) core.recover_ended(attempt_ended);

@@ -1,0 +1,18 @@
+// The default options of `pushmill run`: those of the user's configuration file, and behind them those of the variable PUSHMILL.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+
+namespace pushmill {
+
+// The words of `text` as a shell splits them: blanks and line ends between, '...', "..." and \ quote, # begins a comment. Usage: a quote has no end.
+base::Result<std::vector<std::string>> split_words(std::string_view text);
+
+// Usage: one that cannot be split, or holds more than options.
+base::Result<std::vector<std::string>> default_options();
+
+}  // namespace pushmill

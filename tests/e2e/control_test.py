@@ -1,0 +1,200 @@
+"""How many jobs run when, and when a run stops: -j, --delay, --memfree, --wd, --env, --halt, signals, defaults. Statuses of --halt are GNU parallel's."""
+import os
+import shutil
+import signal
+import subprocess
+import unittest
+
+from support import USAGE, EndToEnd, finished, is_finished, processes_with, query, wait_until
+
+# --halt, the statuses of the jobs in their order, run one by one; and where ours is meant to be another, that.
+HALTS = (
+    ("never", (0, 3, 0, 7), None),
+    ("soon,fail=1", (0, 3, 0, 7, 0), None),
+    ("now,fail=1", (0, 200, 0), None),
+    ("now,fail=1", (255, 0), None),
+    ("soon,fail=2", (0, 3, 7, 5, 0), None),
+    ("now,fail=3", (1, 2), None),
+    ("soon,fail=30%", (0, 3, 0, 7, 3, 0, 0, 7, 0, 0), None),
+    ("soon,fail=10%", (3, 0, 0, 0, 0, 0, 0, 0, 0, 0), None),
+    ("soon,fail=49%", (3, 0), None),
+    ("soon,fail=5%", (0, 3) + (0,) * 17, None),
+    ("99%", (1, 2, 3), None),
+    ("soon,success=1", (3, 0, 3), None),
+    ("now,success=2", (3, 0, 3, 0, 3, 0), None),
+    ("soon,success=9", (3, 0, 3), None),
+    ("soon,success=50%", (0, 3, 0, 7, 3, 0), None),
+    ("soon,done=1", (3, 0, 0), None),
+    ("soon,done=1", (0, 3, 0), None),
+    ("soon,done=2", (200, 7, 9), None),
+    ("soon,done=50%", (0, 4, 5, 0), None),
+    ("now,done=2", (0, 0, 0), 0),  # there 101, though none has failed
+    ("0", (0, 3), None),
+    ("1", (0, 3, 4), None),
+    ("2", (0, 3, 4), None),
+    ("-1", (3, 0, 3), None),
+    ("-2", (3, 0, 3), None),
+)
+
+REFUSED = (
+    (("--halt", "soon"), "--halt: 'soon' is not never"),
+    (("--halt", "soon,fail=x"), "--halt: "),
+    (("--halt", "soon,fail=0"), "--halt: "),
+    (("-j", "x"), "--jobs: 'x' is not N"),
+    (("-j-500",), "that leaves no job to run"),
+    (("-j", "9999"), "at most 4096"),
+    (("--timeout", "0%"), "--timeout: "),
+    (("--nice", "99"), "--nice: "),
+    (("--shell", "/none"), "--shell: /none is no program"),
+    (("--call", "echo", "--term-seq", "KILL,1"), "--term-seq is for commands"),
+    (("--at-most-once", "--crash-limit", "3"), "--crash-limit and --at-most-once exclude each other"),
+)
+
+
+class Halt(EndToEnd):
+    def test_the_statuses_are_those_of_gnu_parallel(self):
+        if shutil.which("parallel") is None:
+            self.skipTest("GNU parallel is not installed")
+        for number, (halt, jobs, meant) in enumerate(HALTS):
+            with self.subTest(halt=halt, jobs=jobs):
+                words = [f"--halt={halt}", "-j1", "exit {}", ":::", *map(str, jobs)]
+                theirs = subprocess.run(["parallel", *words], stdin=subprocess.DEVNULL, capture_output=True).returncode
+                program = self.start("pushmill", "run", "--run-dir", f"r{number}", *words)
+                program.wait(theirs if meant is None else meant)
+
+    def test_soon_lets_what_runs_end_and_resume_goes_on_behind_it(self):
+        journal = self.journal()
+        wait, go = self.gate()
+        program = self.start("pushmill", "run", "-j2", "--run-dir", "r", "--halt", "soon,fail=1",
+                             journal.job(f"[ {{}} != 1 ] || {{ {wait}; }}; [ {{}} != 2 ] || exit 9"), ":::", *range(1, 7))
+        wait_until(is_finished(self.path / "r", 1), "the failure")
+        go()
+        program.wait(9)
+        self.assertEqual(finished(self.path / "r"), {1, 2})
+        self.assertIn("pushmill resume", program.err)
+        self.assertEqual(program.err.count("\n"), 1, program.err)
+        self.run_to_end("resume", "r", status=1)
+        self.assertEqual(finished(self.path / "r"), set(range(1, 7)))
+        self.assertEqual(journal.starts(), {job: 1 for job in range(1, 7)})
+
+    def test_now_ends_what_runs(self):
+        program = self.start("pushmill", "run", "-j2", "--run-dir", "r", "--halt", "now,fail=1", "[ {} = 2 ] && exit 9; sleep 1000", ":::", *range(1, 5))
+        program.wait(9)
+        self.assertEqual(processes_with(self.mark), [])
+        self.assertEqual(finished(self.path / "r"), {2})
+
+    def test_outputs_of_what_ended_are_written(self):
+        program = self.run_to_end("run", "-j1", "--run-dir", "r", "--halt", "soon,fail=1", "echo {}; exit {}", ":::", "0", "5", "0", status=5)
+        self.assertEqual(program.out, "0\n5\n")
+
+    def test_a_run_whose_last_job_it_is_has_ended(self):
+        self.run_to_end("run", "-j1", "--run-dir", "r", "--halt", "soon,fail=1", "exit {}", ":::", "0", "5", status=5)
+        self.assertEqual(query(self.path / "r", "SELECT value FROM meta WHERE key = 'ended_status'"), [(5,)])
+
+
+class Starts(EndToEnd):
+    def test_slots_follow_the_file(self):
+        journal = self.journal()
+        wait, go = self.gate()
+        (self.path / "slots").write_text("1\n")
+        program = self.start("pushmill", "run", "-j", "slots", "--run-dir", "r", journal.job(f"[ {{}} = 1 ] || {{ {wait}; }}"), stdin=range(1, 6), preexec=None)
+        (self.path / "slots").write_text("3\n")
+        wait_until(lambda: len(journal.running()) >= 1, "a job")
+        go()
+        program.wait(0)
+        self.assertEqual(finished(self.path / "r"), {1, 2, 3, 4, 5})
+
+    def test_as_many_as_possible(self):
+        wait, go = self.gate()
+        journal = self.journal()
+        program = self.start("pushmill", "run", "-j0", "--run-dir", "r", journal.job(wait), ":::", *range(1, 21))
+        wait_until(lambda: len(journal.running()) == 20, "twenty jobs at a time")
+        go()
+        program.wait(0)
+
+    def test_a_delay_lies_between_starts(self):
+        clock = self.path / "clock"
+        self.run_to_end("run", "-j4", "--delay", "200ms", f"date +%s.%N >> {clock} #", ":::", *"abcd")
+        times = sorted(float(line) for line in clock.read_text().split())
+        for before, after in zip(times, times[1:]):
+            self.assertGreater(after - before, 0.1)
+
+    def test_nothing_starts_without_memory(self):
+        program = self.start("pushmill", "run", "--memfree", "900T", "--run-dir", "r", "echo", ":::", "a")
+        wait_until((self.path / "r" / "jobs.db").exists, "the run")
+        program.stop(signal.SIGTERM)
+        self.assertEqual(finished(self.path / "r"), set())
+
+
+class Commands(EndToEnd):
+    def test_directory_and_niceness(self):
+        program = self.run_to_end("run", "-j1", "--wd", "new/dir", "--nice", "5", "pwd; nice #", ":::", "a")
+        self.assertEqual(program.out, f"{self.path}/new/dir\n5\n")
+
+    def test_an_exported_function_is_called(self):
+        line = 'f() { echo "f of $1"; }; export -f f; pushmill run -k f ::: a b'
+        path = f"{os.environ['PUSHMILL_BIN']}:{os.environ['PATH']}"
+        shown = subprocess.run(["/bin/bash", "-c", line + "; true"], env={**os.environ, "PATH": path}, stdin=subprocess.DEVNULL, capture_output=True, text=True, cwd=self.path)
+        self.assertEqual(shown.stdout, "f of a\nf of b\n", shown.stderr)
+
+    def test_a_share_of_the_median_is_a_time_limit(self):
+        self.run_to_end("run", "-j2", "--run-dir", "r", "--timeout", "1000%", "sleep {}", ":::", "0.2", "0.2", "0.2", "0.2", "1000", status=1)
+        self.assertEqual(query(self.path / "r", "SELECT job FROM results WHERE outcome = 'timeout'"), [(5,)])
+
+    def test_refusals(self):
+        for words, said in REFUSED:
+            with self.subTest(words):
+                program = self.run_to_end("run", *words, *(() if "--call" in words else ("true",)), ":::", "a", status=USAGE)
+                self.assertIn(said, program.err)
+                self.assertEqual(program.err.count("\n"), 1, program.err)
+
+
+class Signals(EndToEnd):
+    def test_a_hangup_starts_no_more(self):
+        journal = self.journal()
+        wait, go = self.gate()
+        program = self.start("pushmill", "run", "-j1", "--run-dir", "r", journal.job(wait), ":::", *range(1, 4))
+        wait_until(lambda: journal.running() == {1}, "the first job")
+        program.send(signal.SIGHUP)
+        go()
+        program.wait(128 + signal.SIGHUP)
+        self.assertEqual(finished(self.path / "r"), {1})
+        self.run_to_end("resume", "r")
+        self.assertEqual(journal.starts(), {1: 1, 2: 1, 3: 1})
+
+    def test_stopping_stops_the_jobs_too(self):
+        program = self.start("pushmill", "run", "-j1", "--run-dir", "r", "echo $$ >pid; mv pid job; while :; do sleep 0.02; [ -e go ] && exit; done #", ":::", "x")
+        wait_until((self.path / "job").exists, "the job")
+        pid = int((self.path / "job").read_text())
+        state = lambda process: open(f"/proc/{process}/stat").read().rpartition(")")[2].split()[0]
+        program.send(signal.SIGTSTP)
+        wait_until(lambda: state(pid) == "T" and state(program.pid) == "T", "both to stop")
+        (self.path / "go").touch()
+        program.send(signal.SIGCONT)
+        program.wait(0)
+
+
+class Defaults(EndToEnd):
+    def test_the_command_line_wins_over_the_variable_and_that_over_the_file(self):
+        config = self.path / "config" / "pushmill"
+        config.mkdir(parents=True)
+        (config / "config").write_text("--joblog 'of file'  # a comment\n--keep-order\n")
+        os.environ.update(XDG_CONFIG_HOME=str(config.parent))
+        self.addCleanup(os.environ.pop, "XDG_CONFIG_HOME", None)
+        self.run_to_end("run", "--run-dir", "r1", "true", ":::", "a")
+        self.assertTrue((self.path / "of file").exists())
+        os.environ["PUSHMILL"] = "--joblog of-variable"
+        self.addCleanup(os.environ.pop, "PUSHMILL", None)
+        self.run_to_end("run", "--run-dir", "r2", "true", ":::", "a")
+        self.assertTrue((self.path / "of-variable").exists())
+        self.run_to_end("run", "--run-dir", "r3", "--joblog", "of-words", "true", ":::", "a")
+        self.assertTrue((self.path / "of-words").exists())
+
+    def test_only_options_can_be_defaults(self):
+        os.environ["PUSHMILL"] = "-k echo"
+        self.addCleanup(os.environ.pop, "PUSHMILL", None)
+        self.assertIn("'echo' is no option", self.run_to_end("run", "true", ":::", "a", status=USAGE).err)
+
+
+if __name__ == "__main__":
+    unittest.main()
