@@ -14,7 +14,7 @@ constexpr std::string_view kFiles = "a worker on another machine sees the files 
 constexpr std::string_view kPerl = "there is no Perl here: compute in the command";
 constexpr std::string_view kInCommand = "write it in the command, where the shell has it";
 constexpr std::string_view kStored = "outputs are kept in the run directory, as they are";
-constexpr std::string_view kSplit = "use --pipe with --round-robin, or split the input by awk before";
+constexpr std::string_view kSplit = "split the input by awk before";
 constexpr std::string_view kSemaphore = "use flock(1)";
 constexpr std::string_view kDatabase = "the run directory is a database: `pushmill sql`, `pushmill log --json`";
 constexpr std::string_view kProcessors = "use nproc(1) or lscpu(1)";
@@ -31,8 +31,8 @@ constexpr std::string_view kWithout = " ";  // the option, left out itself
 constexpr GnuOption kOptions[] = {
     // Where arguments come from.
     {"arg-file a"},
-    {"arg-sep", "write ::: ; a command that needs that word takes its arguments from standard input or --arg-file"},
-    {"arg-file-sep", "write :::: or --arg-file"},
+    {"arg-sep"},
+    {"arg-file-sep"},
     {"null 0"},
     {"delimiter d"},
     {"col-sep C"},
@@ -43,7 +43,7 @@ constexpr GnuOption kOptions[] = {
     {"E"},
     {"eof e", "write -E WORD", kWithout},
     {"shuf"},
-    {"skip-first-line", "use tail -n +2"},
+    {"skip-first-line"},
     {"link xapply"},
     {"filter", kPerl},
     {"max-args n"},
@@ -60,7 +60,7 @@ constexpr GnuOption kOptions[] = {
     // Replacement strings.
     {"I"},
     {"replace i", "write -I WORD", "{}"},
-    {"U"},
+    {"U", "use --er"},
     {"extensionreplace er"},
     {"basenamereplace bnr"},
     {"dirnamereplace dnr"},
@@ -97,7 +97,7 @@ constexpr GnuOption kOptions[] = {
     {"compress", kStored},
     {"compress-program use-compress-program", kStored},
     {"decompress-program use-decompress-program", kStored},
-    {"tmpdir tempdir", "use --run-dir: outputs are kept there"},
+    {"tmpdir tempdir"},
     {"tmux", "use --line-buffer, or `pushmill status`"},
     {"tmux-pane", "use --line-buffer, or `pushmill status`"},
     {"interactive p", "look with --dry-run first"},
@@ -112,10 +112,10 @@ constexpr GnuOption kOptions[] = {
     {"recend"},
     {"regexp regex"},
     {"remove-rec-sep rrs"},
-    {"round-robin round"},
+    {"round-robin round", "a job that has begun to read could not be run again: use --pipe-part --block -1, or a larger --block"},
     {"cat"},
-    {"fifo", "use --cat"},
-    {"tee"},
+    {"fifo"},
+    {"tee", "write the input into a file, and name it in the commands"},
     {"bin", kSplit},
     {"shard", kSplit},
     {"group-by", kSplit},
@@ -123,7 +123,7 @@ constexpr GnuOption kOptions[] = {
     {"jobs max-procs j P"},
     {"delay"},
     {"load"},
-    {"noswap", "use --memfree"},
+    {"noswap"},
     {"memfree"},
     {"memsuspend", "use --memfree"},
     {"limit", "use --load or --memfree"},
