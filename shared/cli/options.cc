@@ -14,10 +14,6 @@ std::optional<Leave> parse(CLI::App& app, const std::vector<std::string>& argume
   app.prefix_command(rest != nullptr);
   app.positionals_at_end(false);
   app.set_help_flag("-h,--help", "show this");  // anew: so it stands last
-  for (CLI::Option* option : app.get_options()) {  // of an option given twice the last counts: aliases and defaults stand before what is typed
-    const bool is_single = option->nonpositional() && !option->get_positional() && option->get_items_expected_max() == 1;
-    if (is_single && option->get_multi_option_policy() == CLI::MultiOptionPolicy::Throw) option->take_last();
-  }
   try {
     std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());
     app.parse(reversed);

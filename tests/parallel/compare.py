@@ -105,7 +105,8 @@ def play(line, place, environment, keep_order):
         (directory / name).write_bytes(content)
     environment = {**environment, "HOME": str(place / "home"), "TMPDIR": str(place / "tmp")}
     (place / "home/.parallel/will-cite").touch()
-    process = subprocess.Popen(["/bin/bash", "-c", line], cwd=directory, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+    script = line + "\nexit"  # behind it, so that bash does not become the program itself: the shell that called is looked for among the parents
+    process = subprocess.Popen(["/bin/bash", "-c", script], cwd=directory, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                stderr=subprocess.PIPE, start_new_session=True)
     try:
         stdout, stderr = process.communicate(timeout=PATIENCE)

@@ -53,7 +53,7 @@ def fault_of(entry, environment):
     name = entry["name"]
     if left["status"] != USAGE:
         return f"is not refused: status {left['status']}: {said[:200]}"
-    if "\n" in said or not re.match(rf"pushmill run: {re.escape(name)} of GNU parallel is not supported", said):
+    if "\n" in said or "unknown option" in said or not re.match(rf"pushmill run: .*{re.escape(name)}(?![\w-])", said):
         return f"is not refused by name, in one line: {said[:200]}"
     return "" if left["stdout"] == [b""] else f"something ran: {left['stdout']}"
 
