@@ -166,7 +166,7 @@ std::string Replacements::unsupported_at(std::string_view text) const {
   for (const std::string_view skipping : {"{choose_k}", "{uniq}"})
     if (text.starts_with(skipping)) return std::string(skipping) + " is not supported: a template skips no jobs; leave them out of the input";
   if (!has_total_ && (text.starts_with("{##}") || text.starts_with("{0#}")))
-    return std::string(text.substr(0, 4)) + " needs the number of all jobs before the first one runs: give it with --total-jobs";
+    return std::string(text.substr(0, 4)) + " is not supported: the number of all jobs is not known before the input has been read";
   if (text.starts_with("{0%}")) return "{0%} is not supported for ten slots and more: use {%}, with printf %02d in the command";
   return "";
 }

@@ -17,8 +17,8 @@ namespace ventilator {
 
 // What several values in one job make of a word with {}.
 enum class Many : std::uint8_t {
-  Join,    // all of them in its place: with -m, and for the columns of one record
-  Repeat,  // the word again for each: with -X, -n, -N, -L
+  Join,    // all of them in its place: with -m and -n, and for the columns of one record
+  Repeat,  // the word again for each: with -X, -N, -L
 };
 
 // The options of the template.

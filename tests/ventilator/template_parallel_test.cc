@@ -63,8 +63,8 @@ std::vector<Setting> settings() {
        with([](auto& o) { o.own = {"{cut} s:a.*b:-:", "CAP s/(b+)/<$1>/g; s:/::", "{lit} $_=\"x y\"", "{or} s/^a// || s/.$//"}; }), {"{}", "{cut}", "CAP", "{1cut}", "{lit}", "{or}", "{-1or}"}},
       {"joined", {"-m", "-n3"}, {}, kMany, 3},
       {"repeated", {"-X", "-n3"}, with([](auto& o) { o.many = Many::Repeat; }), kMany, 3},
-      {"repeated, the command is a value", {"-n3"}, with([](auto& o) { o.many = Many::Repeat; }), kMany, 3, false},
-      {"repeated and quoted", {"-n3", "-q"}, with([](auto& o) { o.many = Many::Repeat; o.quote = true; }), kMany, 3},
+      {"repeated, the command is a value", {"-N3"}, with([](auto& o) { o.many = Many::Repeat; }), kMany, 3, false},
+      {"repeated and quoted", {"-N3", "-q"}, with([](auto& o) { o.many = Many::Repeat; o.quote = true; }), kMany, 3},
   };
 }
 

@@ -9,11 +9,15 @@
 #include <vector>
 
 #include "base/random.h"
+#include "ventilator/labels.h"
 #include "wire/codec.h"
 #include "wire/limits.h"
 
 using base::JobId;
 using ventilator::JobDefaults;
+using ventilator::LabelOptions;
+using ventilator::ReplacementOptions;
+using ventilator::WorkOptions;
 using ventilator::Template;
 
 namespace {
@@ -296,4 +300,134 @@ TEST_CASE("an encoded job is the composed one, and is refused above the limit of
   CHECK(refused.error().kind == base::Error::Kind::Usage);
   CHECK(refused.error().message.find("record 12 makes a job of") == 0);
   CHECK(call.encode({12, {std::string(wire::kMaxJob - 128, 'a')}}, bytes));
+}
+
+namespace {
+
+base::Command command_of(const Words& words, const std::vector<std::string_view>& values, const ReplacementOptions& options) {
+  const auto spec = Template::parse(words, {}, options).compose({1, values});
+  REQUIRE(spec);
+  return std::get<base::Command>(spec->work);
+}
+
+base::Label label_of(const LabelOptions& labels, const std::vector<std::string_view>& values, const ReplacementOptions& options = {}, const Words& names = {}) {
+  WorkOptions work{{"echo"}, {}, {}, {}, options, labels};
+  REQUIRE(Template::check(work).empty());
+  auto made = Template::of(work, {});
+  made.set_names(names);
+  const auto spec = made.compose({7, values});
+  REQUIRE(spec);
+  const auto label = wire::decode_label(spec->label);
+  REQUIRE(label);
+  return *label;
+}
+
+}  // namespace
+
+TEST_CASE("the number of the slot is marked where the worker puts it in", "[template]") {
+  ReplacementOptions options;
+  CHECK(command_of({"echo", "{%}a{%}", "{}"}, {"b c"}, options).slot_marks == std::vector<std::uint32_t>{5, 6});
+  CHECK(command_of({"echo", "{%}a{%}", "{}"}, {"b c"}, options).line == "echo a 'b c'");
+  CHECK(command_of({"{}", "{%}"}, {"b c"}, options).slot_marks == std::vector<std::uint32_t>{4});
+  options.quote = true;
+  const auto quoted = command_of({"echo", "{%}", "a {%} b"}, {"x"}, options);
+  CHECK(quoted.line == "echo  'a '' b'");
+  CHECK(quoted.slot_marks == std::vector<std::uint32_t>{5, 10});
+}
+
+TEST_CASE("without a shell each word is an argument, and several values make several", "[template]") {
+  ReplacementOptions options;
+  options.argv = true;
+  CHECK(command_of({"echo", "a b", "x{}", ""}, {"it's"}, options).argv == Words{"echo", "a b", "xit's", ""});
+  CHECK(command_of({"echo"}, {"a b", "c"}, options).argv == Words{"echo", "a b", "c"});
+  CHECK(command_of({"echo", "x{}y"}, {"a", "b"}, options).argv == Words{"echo", "xa", "by"});
+  options.many = ventilator::Many::Repeat;
+  CHECK(command_of({"echo", "x{}y"}, {"a", "b"}, options).argv == Words{"echo", "xay", "xby"});
+}
+
+TEST_CASE("the names of columns stand for their values and parts of them", "[template]") {
+  auto made = Template::parse({"echo {a.} {b b} {1} {c} {/} {}"}, {});
+  made.set_names({"a", "b b", "/"});
+  const auto spec = made.compose({1, {"x.y", "z", "w"}});
+  REQUIRE(spec);
+  CHECK(std::get<base::Command>(spec->work).line == "echo x z x.y {c} w x.y z w");
+}
+
+TEST_CASE("a column takes the place of a replacement string in all bytes of the length", "[template]") {
+  for (const Words& words : {Words{"echo"}, Words{"echo", "x{}y z", "{#}{.}"}, Words{"{}"}}) {
+    for (const bool quote : {false, true}) {
+      ReplacementOptions options;
+      options.quote = quote;
+      options.many = ventilator::Many::Repeat;
+      const auto made = Template::parse(words, {}, options);
+      const ventilator::Arguments arguments{12, {"a b.c", "", "it's"}};
+      CHECK(made.length(arguments) == std::get<base::Command>(made.compose(arguments)->work).line.size());
+    }
+  }
+}
+
+TEST_CASE("a line of many values is refused when it is too long", "[template]") {
+  const std::string value(1000, 'a');
+  CHECK(Template::parse({"echo"}, {}).compose({3, std::vector<std::string_view>(130, value)}));
+  const auto refused = Template::parse({"echo"}, {}).compose({3, std::vector<std::string_view>(131, value)});
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().message.find("record 3 makes a command line of more than 131071 bytes") == 0);
+}
+
+TEST_CASE("labels are made only where they are asked for", "[template]") {
+  const auto spec = Template::parse({"echo"}, {}).compose({1, {"a"}});
+  REQUIRE(spec);
+  CHECK(spec->label.empty());
+  const auto numbered = Template::parse({"echo"}, {}).compose({5, {"a"}, true});
+  REQUIRE(numbered);
+  CHECK(wire::decode_label(numbered->label)->number == 5);
+}
+
+TEST_CASE("labels say what GNU parallel says", "[template]") {
+  CHECK(label_of({.tag = true}, {"a b", "c\td"}).tag == "a b c\td");
+  CHECK(label_of({.tagstring = "{1}_{#}_{.}"}, {"a b.z", "e"}).tag == "a b.z_7_a b e");
+  CHECK(label_of({.tagstring = "{a}-{b.}"}, {"1", "2.x"}, {}, {"a", "b"}).tag == "1-2");
+  CHECK(label_of({.out = "{//}/{/.}.aln"}, {"d/e f.fa"}).destination == "d/e f.aln");
+  CHECK(label_of({.results = "d"}, {"x/y", "a\\b\t"}).destination == "d/1/x\\_y/2/a\\\\b\\t/");
+  CHECK(label_of({.results = "d/"}, {}).destination == "d/1/\\0noarg/");
+  CHECK(label_of({.results = "t_{}_{#}"}, {"a b/c"}).destination == "t_a b/c_7");
+  CHECK(label_of({.results = "u_{}/"}, {"a b"}).destination == "u_a b/");
+  CHECK(label_of({.results = "s"}, {"1", "2", "3", "4"}, {}, {"k", "9", "10", "B"}).destination == "s/B/4/k/1/9/2/10/3/");
+  CHECK(label_of({.results = "d"}, {std::string(300, 'a')}).destination == "d/1/" + std::string(255, 'a') + "/");
+  ReplacementOptions repeat;
+  repeat.many = ventilator::Many::Repeat;
+  CHECK(label_of({.results = "n"}, {"1", "2"}, repeat).destination == "n/1/1/1/2/");
+  CHECK(label_of({.results = "x.csv", .values = true}, {"1", "b"}).values == Words{"1", "b"});
+}
+
+TEST_CASE("what a template cannot do is refused by name", "[template]") {
+  const auto why = [](const Words& words, const ReplacementOptions& options, const LabelOptions& labels = {}) {
+    return Template::check({words, {}, {}, {}, options, labels});
+  };
+  const auto says = [](const std::string& message, const char* what) { return message.find(what) != std::string::npos && message.find('\n') == std::string::npos; };
+  ReplacementOptions plus, own, argv;
+  plus.plus = true;
+  argv.argv = true;
+  CHECK(why({"echo", "{}", "{=", "{##}", "{uniq}"}, {}).empty());
+  CHECK(says(why({"echo {= s/a/b/ =}"}, {}), "{= PERL =}"));
+  CHECK(says(why({"echo {uniq}"}, plus), "{uniq}"));
+  CHECK(says(why({"echo {##}"}, plus), "{##}"));
+  for (const char* perl : {"{x} system(1)", "{x} s/a/$b/", "{x} s/a", "{x} s/(/b/", "{(.*)} s/a//", "{x} s/a/b/e", "{x} $_=1", "{x} s/a/b/ ||", " s/a/b/"}) {
+    own.own = {perl};
+    CHECK(says(why({"echo"}, own), "--rpl"));
+  }
+  CHECK(says(why({}, argv), "--argv"));
+  CHECK(says(why({"echo {%}"}, argv), "--argv"));
+  CHECK(says(why({"echo"}, {}, {.tagstring = "{%}"}), "--tagstring"));
+  CHECK(says(why({"echo"}, {}, {.out = "same"}), "--out same"));
+}
+
+TEST_CASE("a template of any bytes is parsed in one pass", "[template]") {
+  ReplacementOptions plus;
+  plus.plus = true;
+  for (const char* piece : {"{", "{1", "{:", "{=", "{-", "{%a", "{+"}) {
+    std::string word = "echo ";
+    while (word.size() < 100'000) word += piece;
+    CHECK(Template::parse({word}, {}, plus).compose({1, {"a"}}));
+  }
 }
