@@ -34,6 +34,9 @@ Status write_all(int fd, const std::string& path, std::string_view bytes) {
 
 io::UniqueFd open_file(const std::string& path) { return io::UniqueFd(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY, 0666)); }
 
+// One that is not there yet: in a directory that others may write to, they may have put something in its place.
+io::UniqueFd make_file(const std::string& path) { return io::UniqueFd(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600)); }
+
 Status close_file(io::UniqueFd& fd, const std::string& path) {
   // Some file systems say so late that a write found no room.
   if (::close(fd.release()) != 0 && errno != EINTR) return failed(path, errno);
@@ -64,8 +67,9 @@ base::Result<std::string> JobFiles::write_folder(const Row& row, const base::Lab
   std::error_code error;
   if (const auto folder = std::filesystem::path(out).parent_path(); !folder.empty()) std::filesystem::create_directories(folder, error);
   if (error) return Error{Error::Kind::Io, "cannot make the directory of " + out + ": " + error.message()};
-  if (auto done = write_file(out, row, OutputStream::Out); !done) return done.error();
-  if (auto done = write_file(is_folder ? name + "stderr" : name + ".err", row, OutputStream::Err); !done) return done.error();
+  if (auto done = write_file(open_file(out), out, row, OutputStream::Out); !done) return done.error();
+  const std::string err = is_folder ? name + "stderr" : name + ".err";
+  if (auto done = write_file(open_file(err), err, row, OutputStream::Err); !done) return done.error();
   const std::string seq = is_folder ? name + "seq" : name + ".seq";
   io::UniqueFd fd = open_file(seq);
   if (!fd) return failed(seq, errno);
@@ -98,14 +102,13 @@ base::Result<std::string> JobFiles::write_new(const Row& row) const {
   if (!fd) return failed(name, errno);
   if (auto done = write_stream(fd.get(), name, row, OutputStream::Out); !done) return done.error();
   if (auto done = close_file(fd, name); !done) return done.error();
-  if (row.result.err_bytes > 0) {
-    if (auto done = write_file(name.substr(0, name.size() - 4) + ".err", row, OutputStream::Err); !done) return done.error();
-  }
+  if (row.result.err_bytes == 0) return name;
+  const std::string err = name.substr(0, name.size() - 4) + ".err";
+  if (auto done = write_file(make_file(err), err, row, OutputStream::Err); !done) return done.error();
   return name;
 }
 
-Status JobFiles::write_file(const std::string& path, const Row& row, OutputStream stream) const {
-  io::UniqueFd fd = open_file(path);
+Status JobFiles::write_file(io::UniqueFd fd, const std::string& path, const Row& row, OutputStream stream) const {
   if (!fd) return failed(path, errno);
   if (auto done = write_stream(fd.get(), path, row, stream); !done) return done;
   return close_file(fd, path);

@@ -7,6 +7,7 @@
 #include "base/job.h"
 #include "base/result.h"
 #include "io/database.h"
+#include "io/unique_fd.h"
 #include "sink/output_files.h"
 #include "sink/presentation.h"
 #include "sink/result_log.h"
@@ -27,7 +28,7 @@ class JobFiles {
   base::Result<std::string> write_whole(const Row& row, const base::Label& label) const;
   base::Result<std::string> write_new(const Row& row) const;
   base::Status write_stream(int fd, const std::string& path, const Row& row, wire::OutputStream stream) const;
-  base::Status write_file(const std::string& path, const Row& row, wire::OutputStream stream) const;
+  base::Status write_file(io::UniqueFd fd, const std::string& path, const Row& row, wire::OutputStream stream) const;
 
   const OutputFiles& outputs_;
   const Presentation how_;

@@ -4,7 +4,7 @@ import os
 import subprocess
 import unittest
 
-from support import EndToEnd, READER_LEFT, Ring, wait_until
+from support import EndToEnd, READER_LEFT, STORAGE, Ring, wait_until
 
 # Job a says its second line when the first line of job b is out: the test looks for that.
 WAITS = "echo {}1; while [ ! -e go ]; do sleep 0.01; done; echo {}2"
@@ -101,6 +101,28 @@ class Output(EndToEnd):
         os.mkdir(self.path / "files")
         program = self.run_to_end("run", "-k", "--files", "--tmpdir", "files", "echo {}", ":::", "a", "b")
         self.assertEqual([(self.path / name).read_text() for name in program.out.decode().split()], ["a\n", "b\n"])
+
+    def test_a_file_a_job_that_succeeds(self):
+        program = self.run_to_end("run", "--run-dir", "kept", "--out", "{.}.aln", "echo {}; [ {} = a.txt ]", ":::", "a.txt", "b.txt", status=1)
+        self.assertEqual(program.out, b"")
+        self.assertEqual((self.path / "a.aln").read_text(), "a.txt\n")
+        self.assertEqual(sorted(path.name for path in self.path.glob("*.aln*")), ["a.aln"])
+        self.assertEqual(self.run_to_end("output", "kept", "2").out, b"b.txt\n")
+
+    def test_a_missing_directory_stops_the_run_which_goes_on_when_it_is_there(self):
+        program = self.run_to_end("run", "--run-dir", "kept", "--out", "none/{}", "echo {}", ":::", "a", status=STORAGE)
+        self.assertIn("cannot write none/a: No such file or directory", program.err)
+        os.mkdir(self.path / "none")
+        self.run_to_end("resume", "kept")
+        self.assertEqual((self.path / "none/a").read_text(), "a\n")
+
+    def test_tags_of_three_programs(self):
+        ring = Ring(self)
+        ring.start_sink("--line-buffer", "--tag", "--keep-order")
+        ring.start_ventilator(*Ring.QUICK, "--live", "--tag", "echo {}; echo e >&2", records=["a", "b"])
+        ring.start_worker("-j1")
+        ring.wait()
+        self.assertEqual(ring.sink.out, b"a\ta\nb\tb\n")
 
     def test_a_joblog_is_appended_to(self):
         for word in "ab":
