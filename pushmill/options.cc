@@ -24,7 +24,7 @@ std::optional<cli::Leave> parse_run(const std::vector<std::string>& arguments, R
   app.add_flag("--progress", options.progress.is_wanted, "say on stderr how the run stands, also where that is no terminal");
   app.add_flag("--eta", options.progress.is_wanted, "the same");
   app.add_flag("--bar", options.progress.has_bar, "the same, as a bar");
-  app.add_flag("--no-notice,--will-cite", "nothing: there is no notice");
+  app.add_flag_callback("--no-notice,--will-cite", [] {}, "nothing: there is no notice");
   ventilator::add_policy(app, options.policy);
   ventilator::add_durability(app, options.durability, "process");
   app.add_option("--run-dir", options.run_directory, "directory of the run: kept, and continued if it holds this run already")->type_name("DIR");
