@@ -1,5 +1,6 @@
 """How many jobs run when, and when a run stops: -j, --delay, --memfree, --wd, --env, --halt, signals, defaults. Statuses of --halt are GNU parallel's."""
 import os
+import pathlib
 import shutil
 import signal
 import subprocess
@@ -166,9 +167,11 @@ class Signals(EndToEnd):
         program = self.start("pushmill", "run", "-j1", "--run-dir", "r", "echo $$ >pid; mv pid job; while :; do sleep 0.02; [ -e go ] && exit; done #", ":::", "x")
         wait_until((self.path / "job").exists, "the job")
         pid = int((self.path / "job").read_text())
-        state = lambda process: open(f"/proc/{process}/stat").read().rpartition(")")[2].split()[0]
+        def state(process):
+            return pathlib.Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+
         program.send(signal.SIGTSTP)
-        wait_until(lambda: state(pid) == "T" and state(program.pid) == "T", "both to stop")
+        wait_until(lambda: (state(pid), state(program.pid)) == ("T", "T"), "both to stop")
         (self.path / "go").touch()
         program.send(signal.SIGCONT)
         program.wait(0)
