@@ -48,7 +48,7 @@ std::optional<cli::Leave> parse_run(const std::vector<std::string>& given, RunOp
   app.add_flag("--progress", options.progress.is_wanted, "say on stderr how the run stands, also where that is no terminal");
   app.add_flag("--eta", options.progress.is_wanted, "the same");
   app.add_flag("--bar", options.progress.has_bar, "the same, as a bar");
-  app.add_flag("--no-notice,--will-cite", "nothing: there is no notice");
+  app.add_flag_callback("--no-notice,--will-cite", [] {}, "nothing: there is no notice");
   cli::begin_group(app, "When jobs fail");
   ventilator::add_policy(app, options.policy);
   cli::begin_group(app, "The run, kept on disk");

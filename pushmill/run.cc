@@ -170,6 +170,7 @@ base::Status Roles::open_roles(const Plan& plan, const worker::CallerSignals& ca
   worker.slots_file = starts.jobs_file();
   worker.load_file = starts.load_file();
   worker.starts = starts.rules;
+  worker.halt = plan.options.policy.policy.halt;
   worker.limit_percent = plan.options.commands.timeout_percent;
   worker.keeper.keeper = cli::find_program("keeper");
   worker.keeper.caller = caller;

@@ -497,6 +497,10 @@ void Core::flush() {
     return;
   }
   send_stored();
+  if (policy_.halt.when != wire::HaltRule::When::Never) {
+    confirms_now_ = true;  // workers wait for them
+    if (is_halting() && alive_due_ && !ended_at_) send(wire::Alive{{}, halt_.halt});  // ahead of the confirm of what made it due
+  }
   if (!news_.empty() || confirms_held_ >= kConfirmCount || now_ >= confirms_due_) confirms_now_ = true;
   send_done();
   for (std::size_t at = 0; at < requeued_.size(); at += wire::kBatchItems) {

@@ -49,7 +49,7 @@ base::TimePoint Core::next_deadline() const {
   if (!queue_.empty() && free_slots_ == 0) {
     at = std::min(at, std::max(queue_.front().since, now_ - shortest_busy()) + window_.patience() + base::Duration(1));
   }
-  if (!queue_.empty() && free_slots_ > 0 && overdue_.empty() && !is_full()) at = std::min(at, std::max(now_, gate_.opens_at(now_)));
+  if (!queue_.empty() && free_slots_ > 0 && overdue_.empty() && to_judge_.empty() && !is_full()) at = std::min(at, std::max(now_, gate_.opens_at(now_)));
   if (running_.size() > 1 && gate_.rules().free_memory > 0) at = std::min(at, gate_.measure_at());
   return std::min(clock_.real(at), permits_.soonest());
 }
@@ -175,6 +175,7 @@ void Core::on_event(Ended&& event) {
   if (is_complete_) return;
   if (event.slot_is_lost && no_overlap_) return exit(Exit::Why::SlotLost);  // it still runs: with this process it ends
   if (is_stopped_ && event.result.outcome == Outcome::Lost) event.result.outcome = Outcome::Cancelled;
+  if (is_to_judge(event.result.outcome)) to_judge_.insert(event.result.attempt);
   hold_outputs(event.result);
   hold_result(std::move(event.result));
 }
@@ -322,6 +323,7 @@ void Core::on_event(wire::Ctrl&& message) {
     unconfirmed_bytes_ -= it->second.result.text_bytes();
     unconfirmed_.erase(it);
     outputs_.erase(attempt);
+    to_judge_.erase(attempt);
   }
   if (message.state_seq <= state_seq_ && message.state_seq > echoed_) {
     echoed_ = message.state_seq;

@@ -27,6 +27,7 @@ struct CoreConfig {
   std::string host;
   std::uint32_t slots = 1;
   StartRules starts;
+  wire::HaltRule halt = {};  // of the run, where it is known: what could make it stop is judged before more is started
   std::size_t output_window = 1u << 20;  // bytes of each output that may be read ahead of what is stored
   base::Duration heartbeat{1'000'000};  // until the run says otherwise
   base::Duration lease{10'000'000};
@@ -110,6 +111,7 @@ class Core {
   void look_at_machine();
   void end_youngest();
   void count_slots();
+  bool is_to_judge(base::Outcome outcome) const;
   void obey_halt(wire::HaltRule::When halt);
   void forbid_overlap();
   void end_overdue();
@@ -154,6 +156,7 @@ class Core {
   std::uint32_t lost_slots_ = 0;
   StartGate gate_;
   std::unordered_set<base::Attempt, base::HashAttempt> evicted_;  // being ended to make room in memory
+  std::unordered_set<base::Attempt, base::HashAttempt> to_judge_;  // ended, and perhaps what makes the run stop
   wire::HaltRule::When halt_ = wire::HaltRule::When::Never;       // as the newest CTRL says
   std::pmr::unordered_map<base::Attempt, Unconfirmed, base::HashAttempt> unconfirmed_{nodes_.get()};
   std::size_t unconfirmed_bytes_ = 0;

@@ -12,14 +12,14 @@ using When = wire::HaltRule::When;
 
 void Core::start_jobs() {
   if (is_stopped_ || is_complete_ || halt_ != When::Never || is_full() || !overdue_.empty()) return;
-  if (queue_.empty() || free_slots_ == 0) return;
+  if (queue_.empty() || free_slots_ == 0 || !to_judge_.empty()) return;
   if (gate_.wants_measure(now_)) return effects_->push_back(LookAtMachine{});  // a Turn follows its answer
   for (std::uint32_t number = 1; number <= wanted_slots_ && free_slots_ > 0 && !queue_.empty(); ++number) {
     const Slot& slot = slots_[number];
     if (slot.running != 0 || slot.is_lost) continue;
     const std::uint32_t room = gate_.room(now_);
     if (room == 0) return;
-    start_in(number, gate_.rules().is_none() ? window_.batch(queue_.size()) : 1);
+    start_in(number, gate_.rules().is_none() && config_.halt.when == When::Never ? window_.batch(queue_.size()) : 1);
   }
 }
 
@@ -80,6 +80,12 @@ void Core::end_youngest() {
 }
 
 // ---- the run stops
+
+bool Core::is_to_judge(Outcome outcome) const {
+  using Of = wire::HaltRule::Of;
+  if (config_.halt.when == When::Never) return false;
+  return outcome == Outcome::Ok ? config_.halt.of != Of::Failed : base::is_failure(outcome) && config_.halt.of != Of::Succeeded;
+}
 
 void Core::obey_halt(When halt) {
   if (std::exchange(halt_, halt) == halt || halt == When::Never || is_stopped_ || is_complete_) return;

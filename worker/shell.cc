@@ -92,6 +92,7 @@ base::Result<Exit::Why> Shell::run() {
   core.host = host_;
   core.slots = config_.slots;
   core.starts = config_.starts;
+  core.halt = config_.halt;
   core.output_window = output_window(config_.slots);
   core.head_timeout = config_.head_timeout;
   core.hold_timeout = config_.hold_timeout;

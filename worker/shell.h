@@ -30,6 +30,7 @@ struct ShellConfig {
   std::uint32_t slots = 1;
   std::string slots_file, load_file;  // that say another number of slots, another load, when they change; empty: none
   StartRules starts;
+  wire::HaltRule halt = {};  // of the run, where it is known
   std::uint32_t limit_percent = 0;  // of what jobs usually take: a time limit. 0: none
   base::Duration head_timeout{60'000'000};
   base::Duration hold_timeout{3'600'000'000};

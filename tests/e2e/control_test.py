@@ -1,5 +1,6 @@
 """How many jobs run when, and when a run stops: -j, --delay, --memfree, --wd, --env, --halt, signals, defaults. Statuses of --halt are GNU parallel's."""
 import os
+import pathlib
 import shutil
 import signal
 import subprocess
@@ -66,7 +67,7 @@ class Halt(EndToEnd):
         journal = self.journal()
         wait, go = self.gate()
         program = self.start("pushmill", "run", "-j2", "--run-dir", "r", "--halt", "soon,fail=1",
-                             journal.job(f"[ {{}} != 1 ] || {{ {wait}; }}; [ {{}} != 2 ] || exit 9"), ":::", *range(1, 7))
+                             journal.job(f"[ {{}} != 1 ] || {{ {wait}; }}; [ {{}} != 2 ] || exit 9"), ":::", *map(str, range(1, 7)))
         wait_until(is_finished(self.path / "r", 1), "the failure")
         go()
         program.wait(9)
@@ -78,14 +79,14 @@ class Halt(EndToEnd):
         self.assertEqual(journal.starts(), {job: 1 for job in range(1, 7)})
 
     def test_now_ends_what_runs(self):
-        program = self.start("pushmill", "run", "-j2", "--run-dir", "r", "--halt", "now,fail=1", "[ {} = 2 ] && exit 9; sleep 1000", ":::", *range(1, 5))
+        program = self.start("pushmill", "run", "-j2", "--run-dir", "r", "--halt", "now,fail=1", "[ {} = 2 ] && exit 9; sleep 1000", ":::", *map(str, range(1, 5)))
         program.wait(9)
         self.assertEqual(processes_with(self.mark), [])
         self.assertEqual(finished(self.path / "r"), {2})
 
     def test_outputs_of_what_ended_are_written(self):
         program = self.run_to_end("run", "-j1", "--run-dir", "r", "--halt", "soon,fail=1", "echo {}; exit {}", ":::", "0", "5", "0", status=5)
-        self.assertEqual(program.out, "0\n5\n")
+        self.assertEqual(program.out, b"0\n5\n")
 
     def test_a_run_whose_last_job_it_is_has_ended(self):
         self.run_to_end("run", "-j1", "--run-dir", "r", "--halt", "soon,fail=1", "exit {}", ":::", "0", "5", status=5)
@@ -97,7 +98,7 @@ class Starts(EndToEnd):
         journal = self.journal()
         wait, go = self.gate()
         (self.path / "slots").write_text("1\n")
-        program = self.start("pushmill", "run", "-j", "slots", "--run-dir", "r", journal.job(f"[ {{}} = 1 ] || {{ {wait}; }}"), stdin=range(1, 6), preexec=None)
+        program = self.start("pushmill", "run", "-j", "slots", "--run-dir", "r", journal.job(f"[ {{}} = 1 ] || {{ {wait}; }}"), stdin=range(1, 6))
         (self.path / "slots").write_text("3\n")
         wait_until(lambda: len(journal.running()) >= 1, "a job")
         go()
@@ -107,7 +108,7 @@ class Starts(EndToEnd):
     def test_as_many_as_possible(self):
         wait, go = self.gate()
         journal = self.journal()
-        program = self.start("pushmill", "run", "-j0", "--run-dir", "r", journal.job(wait), ":::", *range(1, 21))
+        program = self.start("pushmill", "run", "-j0", "--run-dir", "r", journal.job(wait), ":::", *map(str, range(1, 21)))
         wait_until(lambda: len(journal.running()) == 20, "twenty jobs at a time")
         go()
         program.wait(0)
@@ -129,7 +130,7 @@ class Starts(EndToEnd):
 class Commands(EndToEnd):
     def test_directory_and_niceness(self):
         program = self.run_to_end("run", "-j1", "--wd", "new/dir", "--nice", "5", "pwd; nice #", ":::", "a")
-        self.assertEqual(program.out, f"{self.path}/new/dir\n5\n")
+        self.assertEqual(program.out.decode(), f"{self.path}/new/dir\n5\n")
 
     def test_an_exported_function_is_called(self):
         line = 'f() { echo "f of $1"; }; export -f f; pushmill run -k f ::: a b'
@@ -153,7 +154,7 @@ class Signals(EndToEnd):
     def test_a_hangup_starts_no_more(self):
         journal = self.journal()
         wait, go = self.gate()
-        program = self.start("pushmill", "run", "-j1", "--run-dir", "r", journal.job(wait), ":::", *range(1, 4))
+        program = self.start("pushmill", "run", "-j1", "--run-dir", "r", journal.job(wait), ":::", *map(str, range(1, 4)))
         wait_until(lambda: journal.running() == {1}, "the first job")
         program.send(signal.SIGHUP)
         go()
@@ -166,9 +167,11 @@ class Signals(EndToEnd):
         program = self.start("pushmill", "run", "-j1", "--run-dir", "r", "echo $$ >pid; mv pid job; while :; do sleep 0.02; [ -e go ] && exit; done #", ":::", "x")
         wait_until((self.path / "job").exists, "the job")
         pid = int((self.path / "job").read_text())
-        state = lambda process: open(f"/proc/{process}/stat").read().rpartition(")")[2].split()[0]
+        def state(process):
+            return pathlib.Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+
         program.send(signal.SIGTSTP)
-        wait_until(lambda: state(pid) == "T" and state(program.pid) == "T", "both to stop")
+        wait_until(lambda: (state(pid), state(program.pid)) == ("T", "T"), "both to stop")
         (self.path / "go").touch()
         program.send(signal.SIGCONT)
         program.wait(0)
@@ -179,21 +182,17 @@ class Defaults(EndToEnd):
         config = self.path / "config" / "pushmill"
         config.mkdir(parents=True)
         (config / "config").write_text("--joblog 'of file'  # a comment\n--keep-order\n")
-        os.environ.update(XDG_CONFIG_HOME=str(config.parent))
-        self.addCleanup(os.environ.pop, "XDG_CONFIG_HOME", None)
-        self.run_to_end("run", "--run-dir", "r1", "true", ":::", "a")
+        env = {**self.env, "XDG_CONFIG_HOME": str(config.parent)}
+        self.run_to_end("run", "--run-dir", "r1", "true", ":::", "a", env=env)
         self.assertTrue((self.path / "of file").exists())
-        os.environ["PUSHMILL"] = "--joblog of-variable"
-        self.addCleanup(os.environ.pop, "PUSHMILL", None)
-        self.run_to_end("run", "--run-dir", "r2", "true", ":::", "a")
+        env["PUSHMILL"] = "--joblog of-variable"
+        self.run_to_end("run", "--run-dir", "r2", "true", ":::", "a", env=env)
         self.assertTrue((self.path / "of-variable").exists())
-        self.run_to_end("run", "--run-dir", "r3", "--joblog", "of-words", "true", ":::", "a")
+        self.run_to_end("run", "--run-dir", "r3", "--joblog", "of-words", "true", ":::", "a", env=env)
         self.assertTrue((self.path / "of-words").exists())
 
     def test_only_options_can_be_defaults(self):
-        os.environ["PUSHMILL"] = "-k echo"
-        self.addCleanup(os.environ.pop, "PUSHMILL", None)
-        self.assertIn("'echo' is no option", self.run_to_end("run", "true", ":::", "a", status=USAGE).err)
+        self.assertIn("'echo' is no option", self.run_to_end("run", "true", ":::", "a", status=USAGE, env={**self.env, "PUSHMILL": "-k echo"}).err)
 
 
 if __name__ == "__main__":

@@ -167,6 +167,23 @@ TEST_CASE("in a run that stops now what runs is ended, once", "[gate]") {
   CHECK(w.none());
 }
 
+TEST_CASE("where a failure may stop the run nothing starts before it has been judged", "[gate]") {
+  worker::CoreConfig rule = support::worker_config(1);
+  rule.halt.when = wire::HaltRule::When::Soon;
+  WorkerUnderTest w(rule);
+  w.given_running(kFirst);
+  w.on(w.job({kSecond}));
+  w.on(w.ended(kFirst, base::Outcome::Failed));
+  w.turn();
+  w.take<worker::SendResults>();
+  w.forget_states();
+  CHECK(w.none());
+  w.on(w.confirming({kFirst}));
+  w.turn();
+  w.forget_states();
+  CHECK(w.take<Start>().attempt == kSecond);
+}
+
 // ---- a limit that follows what jobs take
 
 TEST_CASE("a share of the median is a limit once three jobs have succeeded", "[gate]") {
