@@ -1,7 +1,6 @@
 #include "pushmill/options.h"
 
 #include <CLI/CLI.hpp>
-#include <algorithm>
 
 #include "cli/exit_status.h"
 #include "sink/options_output.h"
@@ -17,7 +16,7 @@ std::optional<cli::Leave> parse_run(const std::vector<std::string>& arguments, R
   cli::add_count(app, "-j,--jobs", options.slots, 1, wire::kMaxWindow, "run N jobs at a time; default: one for each CPU that this process may use");
   app.add_flag("-k,--keep-order", options.keep_order, "write outputs in the order of the input");
   sink::add_keep_output(app, options.keep_output);
-  app.add_option("-a,--arg-file", options.input_file, "read the lines from FILE instead of standard input")->type_name("FILE");
+  ventilator::add_input(app, options.input);
   cli::add_work(app, options.work);
   app.add_option("--joblog", options.joblog, "write a log in GNU parallel's format")->type_name("FILE");
   cli::add_duration(app, "--timeout", options.timeout, "limit of one attempt; its whole process tree is ended");
@@ -28,16 +27,11 @@ std::optional<cli::Leave> parse_run(const std::vector<std::string>& arguments, R
   app.add_flag("--keep-run", options.keep_run, "keep the run directory after success");
   cli::add_take_over(app, [&options] { options.take_over = io::TakeOver::Yes; });
 
-  const auto separator = std::find(arguments.begin(), arguments.end(), ":::");
-  if (separator != arguments.end()) options.arguments.emplace(separator + 1, arguments.end());
-  if (auto leave = cli::parse(app, {arguments.begin(), separator}, &options.words)) return leave;
+  if (auto leave = cli::parse(app, ventilator::cut_sources(arguments, options.input), &options.words)) return leave;
+  if (auto leave = ventilator::check_input(options.input, !options.joblog.empty())) return leave;
   if (auto leave = cli::check_work(options.work, options.words)) return leave;
   if (app.count("--run-dir") > 0 && options.run_directory.empty()) return cli::Leave{cli::kExitUsage, "--run-dir: the name of the directory is empty\n"};
-  if (options.arguments && !options.input_file.empty()) return cli::Leave{cli::kExitUsage, "::: and --arg-file exclude each other\n"};
   if (options.work.call.value_or("").size() > wire::kMaxName) return cli::Leave{cli::kExitUsage, "--call: the name of a handler has at most 256 bytes\n"};
-  for (const auto* words : {&options.words, options.arguments ? &*options.arguments : &options.words}) {
-    if (const std::string* other = cli::find_source(*words)) return cli::Leave{cli::kExitUsage, *other + " is not supported here: there is one :::, or --arg-file\n"};
-  }
   return ventilator::check_policy(options.policy);
 }
 

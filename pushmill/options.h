@@ -8,6 +8,7 @@
 #include "cli/options.h"
 #include "io/lock.h"
 #include "sink/output_writer.h"
+#include "ventilator/options_input.h"
 #include "ventilator/options_policy.h"
 
 namespace pushmill {
@@ -16,7 +17,8 @@ struct RunOptions {
   std::uint32_t slots = 0;  // 0: as many as the surroundings allow
   bool keep_order = false;
   sink::KeepOutput keep_output = sink::KeepOutput::Failed;
-  std::string input_file, run_directory, joblog;
+  std::string run_directory, joblog;
+  ventilator::InputOptions input;
   cli::Work work;
   bool keep_run = false;
   io::TakeOver take_over = io::TakeOver::No;
@@ -25,8 +27,7 @@ struct RunOptions {
   bool kill_leftovers = false;
   ventilator::PolicyOptions policy;
   io::Durability durability = io::Durability::Process;
-  std::vector<std::string> words;                      // of the command template
-  std::optional<std::vector<std::string>> arguments;  // behind :::
+  std::vector<std::string> words;  // of the command template
 };
 
 std::optional<cli::Leave> parse_run(const std::vector<std::string>& arguments, RunOptions& options);

@@ -40,20 +40,21 @@ struct Plan {
   bool is_resumed = false;  // its standard input is gone
 };
 
-base::Result<std::optional<ventilator::JobSource>> open_source(const Plan& plan) {
-  using Source = std::optional<ventilator::JobSource>;
+std::uint32_t slots_of(const RunOptions& options) { return options.slots > 0 ? options.slots : cli::default_slots(); }
+
+base::Result<std::optional<ventilator::Input>> open_source(const Plan& plan) {
+  using Source = std::optional<ventilator::Input>;
   const RunOptions& options = plan.options;
   if (plan.is_resumed) {
     const auto summary = ventilator::Spool::peek(plan.directory);
     if (!summary) return summary.error();
     if (summary->end_of_input && !summary->cut) return Source();  // all of it is in the spool
   }
-  if (options.arguments) return Source(ventilator::JobSource::list(*options.arguments));
-  if (options.input_file.empty() || options.input_file == "-") return plan.is_resumed ? Source() : Source(ventilator::JobSource::standard_input());
-  auto file = ventilator::JobSource::file(options.input_file);
-  if (file) return Source(std::move(*file));
-  if (!plan.is_resumed) return file.error();
-  std::fprintf(stderr, "pushmill: %s; what was read of it before is finished\n", file.error().message.c_str());
+  if (plan.is_resumed && options.input.reads_standard_input()) return Source();
+  auto input = ventilator::open_input(options.input, options.joblog, slots_of(options));
+  if (input) return Source(std::move(*input));
+  if (!plan.is_resumed) return input.error();
+  std::fprintf(stderr, "pushmill: %s; what was read of it before is finished\n", input.error().message.c_str());
   return Source();
 }
 
@@ -61,7 +62,7 @@ base::Result<std::optional<ventilator::JobSource>> open_source(const Plan& plan)
 // confirm, then the head.
 class Roles {
  public:
-  static base::Result<std::unique_ptr<Roles>> open(const Plan& plan, const worker::CallerSignals& caller, int interrupt_fd, ventilator::JobSource* source);
+  static base::Result<std::unique_ptr<Roles>> open(const Plan& plan, const worker::CallerSignals& caller, int interrupt_fd, ventilator::Input* source);
   ~Roles() { join(); }
 
   // The exit status of a run that had ended before; none: start() it.
@@ -79,7 +80,7 @@ class Roles {
  private:
   Roles(io::Context context, io::Event finished, io::Event drain, io::Event quit, io::Event reader_left)
       : context_(std::move(context)), finished_(std::move(finished)), drain_(std::move(drain)), quit_(std::move(quit)), reader_left_(std::move(reader_left)) {}
-  base::Status open_roles(const Plan& plan, const worker::CallerSignals& caller, int interrupt_fd, ventilator::JobSource* source);
+  base::Status open_roles(const Plan& plan, const worker::CallerSignals& caller, int interrupt_fd, ventilator::Input* source);
   template <typename Role, typename Value>
   void start_thread(std::thread& thread, Role& role, std::optional<base::Result<Value>>& result);
 
@@ -101,7 +102,7 @@ class Roles {
   int signal_ = 0;
 };
 
-base::Result<std::unique_ptr<Roles>> Roles::open(const Plan& plan, const worker::CallerSignals& caller, int interrupt_fd, ventilator::JobSource* source) {
+base::Result<std::unique_ptr<Roles>> Roles::open(const Plan& plan, const worker::CallerSignals& caller, int interrupt_fd, ventilator::Input* source) {
   auto context = io::Context::create(0, 1023);
   if (!context) return context.error();
   auto finished = io::Event::create(), drain = io::Event::create(), quit = io::Event::create(), reader_left = io::Event::create();
@@ -113,7 +114,7 @@ base::Result<std::unique_ptr<Roles>> Roles::open(const Plan& plan, const worker:
   return roles;
 }
 
-base::Status Roles::open_roles(const Plan& plan, const worker::CallerSignals& caller, int interrupt_fd, ventilator::JobSource* source) {
+base::Status Roles::open_roles(const Plan& plan, const worker::CallerSignals& caller, int interrupt_fd, ventilator::Input* source) {
   const ventilator::JobDefaults defaults{plan.origin.shell, "", plan.options.timeout, plan.options.term_seq, plan.options.kill_leftovers};
   ventilator::ShellConfig ventilator;
   ventilator.sink_endpoint = kSinkEndpoint;
@@ -151,7 +152,7 @@ base::Status Roles::open_roles(const Plan& plan, const worker::CallerSignals& ca
 
   worker::ShellConfig worker;
   worker.sink_endpoint = kSinkEndpoint;
-  worker.slots = plan.options.slots > 0 ? plan.options.slots : cli::default_slots();
+  worker.slots = slots_of(plan.options);
   worker.keeper.keeper = cli::find_program("keeper");
   worker.keeper.caller = caller;
   worker.stop_fd = drain_.fd();

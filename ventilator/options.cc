@@ -14,7 +14,7 @@ std::optional<cli::Leave> parse(const std::vector<std::string>& arguments, Optio
   app.add_option("--sink", options.sink, "where the sink listens: tcp://HOST:PORT or ipc://PATH")->required()->type_name("ENDPOINT");
   app.add_option("--run-dir", options.run_directory, "directory of the run, the same as the sink's")->required()->type_name("DIR");
   app.add_option("--listen", options.listen, "where to listen for the sink's feedback; default: a free port or path like the sink's")->type_name("ENDPOINT");
-  app.add_option("-a,--arg-file", options.input_file, "read the lines from FILE instead of standard input")->type_name("FILE");
+  add_input(app, options.input);
   cli::add_work(app, options.work);
   cli::add_duration(app, "--timeout", options.timeout, "limit of one attempt");
   cli::add_ending(app, options.term_seq, options.kill_leftovers);
@@ -25,10 +25,9 @@ std::optional<cli::Leave> parse(const std::vector<std::string>& arguments, Optio
   add_durability(app, options.durability, "power");
   cli::add_take_over(app, [&options] { options.take_over = io::TakeOver::Yes; });
   app.add_flag("--insecure", options.insecure, "allow tcp:// endpoints, through which others could run commands as you");
-  if (auto leave = cli::parse(app, arguments, &options.words)) return leave;
-  if (const std::string* source = cli::find_source(options.words)) {
-    return cli::Leave{cli::kExitUsage, *source + " is for pushmill run; the ventilator reads its records from stdin or --arg-file\n"};
-  }
+  if (auto leave = cli::parse(app, cut_sources(arguments, options.input), &options.words)) return leave;
+  if (options.input.dry_run || options.input.reads_joblog()) return cli::Leave{cli::kExitUsage, "--dry-run, --resume, --resume-failed and --retry-failed are for pushmill run\n"};
+  if (auto leave = check_input(options.input, false)) return leave;
   if (auto leave = cli::check_work(options.work, options.words)) return leave;
   if (options.work.call.value_or("").size() > wire::kMaxName) return cli::Leave{cli::kExitUsage, "--call: the name of a handler has at most 256 bytes\n"};
   const wire::Policy& policy = options.policy.policy;

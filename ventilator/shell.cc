@@ -26,7 +26,7 @@ constexpr base::Duration kLinger{500'000};
 constexpr base::Duration kWord{1'000'000};    // between two looks at what is waited for
 }  // namespace
 
-Shell::Shell(io::Context& context, ShellConfig config, std::optional<Template> job_template, std::optional<JobSource> source, const cli::Log& log,
+Shell::Shell(io::Context& context, ShellConfig config, std::optional<Template> job_template, std::optional<Input> source, const cli::Log& log,
              base::Counts& counts)
     : context_(context), config_(std::move(config)), template_(std::move(job_template)), source_(std::move(source)), log_(log), counts_(counts) {}
 
@@ -82,9 +82,9 @@ base::Status Shell::match_input(int interrupt_fd) {
       is_interrupted_ = true;
       return base::ok();
     }
-    const JobSource::State state = source_->read(kRecordsPerTurn, kBytesPerTurn, records_);
-    for (std::string_view record : records_) {
-      if (auto encoded = template_->encode({job + 1, {record}}, spec); !encoded) {
+    const JobSource::State state = next_jobs();
+    for (const Arguments& arguments : source_->jobs()) {
+      if (auto encoded = template_->encode(arguments, spec); !encoded) {
         if (job < accepted) return base::Error{base::Error::Kind::Conflict, "the input differs from that of this run: " + encoded.error().message};
         is_source_at_end_ = true;
         source_error_ = encoded.error().message;
@@ -147,8 +147,9 @@ base::Result<std::optional<int>> Shell::run() {
   while (!has_exited_ && !failure_) {
     const bool reads = may_read();
     const int input_fd = reads ? source_->fd() : -1;
-    if (reactor_.is_watching(kInput) && input_fd < 0) reactor_.unwatch(kInput);
+    if (reactor_.is_watching(kInput) && input_fd != input_fd_) reactor_.unwatch(kInput);  // another source has its turn
     if (!reactor_.is_watching(kInput) && input_fd >= 0) reactor_.watch(input_fd, POLLIN, kInput);
+    input_fd_ = input_fd;
     const bool is_busy = (reads && input_fd < 0) || !broken_.empty();
     bool input_ready = reads && input_fd < 0;
     for (io::Reactor::Tag tag : reactor_.wait(is_busy ? base::TimePoint{} : core_->next_deadline())) {
@@ -230,14 +231,22 @@ bool Shell::may_read() const {
   return source_ && !is_source_at_end_ && !is_stopping_ && bytes_ahead_ < config_.spool_bytes;
 }
 
+// What of the input depends on the run and its template is settled before the first read.
+JobSource::State Shell::next_jobs() {
+  if (!std::exchange(has_read_, true)) {
+    source_->seed(content_hash({reinterpret_cast<const char*>(spool_->summary().run.bytes.data()), spool_->summary().run.bytes.size()}));
+    source_->measure_with([this](const Arguments& arguments) { return template_->length(arguments); });
+  }
+  return source_->read(kRecordsPerTurn, kBytesPerTurn);
+}
+
 void Shell::read_input() {
-  const JobSource::State state = source_->read(kRecordsPerTurn, kBytesPerTurn, records_);
+  const JobSource::State state = next_jobs();
   std::vector<std::string> specs;
-  specs.reserve(records_.size());
-  base::JobId job = spool_->summary().accepted;
-  for (std::string_view record : records_) {
+  specs.reserve(source_->jobs().size());
+  for (const Arguments& arguments : source_->jobs()) {
     std::string spec;
-    if (auto encoded = template_->encode({++job, {record}}, spec); !encoded) {
+    if (auto encoded = template_->encode(arguments, spec); !encoded) {
       is_source_at_end_ = true;
       source_error_ = encoded.error().message;
       break;

@@ -102,11 +102,6 @@ void add_take_over(CLI::App& app, const std::function<void()>& take) {
   app.add_flag_callback("--take-over", take, "take the run directory from a host that is dead: needed on network file systems only, where nobody else can tell");
 }
 
-const std::string* find_source(const std::vector<std::string>& words) {
-  const auto found = std::find_if(words.begin(), words.end(), [](const std::string& word) { return word == ":::" || word == "::::" || word == ":::+" || word == "::::+"; });
-  return found == words.end() ? nullptr : &*found;
-}
-
 void add_work(CLI::App& app, Work& work) {
   app.add_option_function<std::string>("--call", [&work](const std::string& text) { work.call = text; },
                                        "call HANDLER (or HANDLER@VERSION) with each line instead of running a command")->type_name("HANDLER");

@@ -42,9 +42,6 @@ CLI::Option* add_choice(CLI::App& app, const std::string& name, const std::vecto
 // --take-over: `take` is called when it is given.
 void add_take_over(CLI::App& app, const std::function<void()>& take);
 
-// The first of the words that name a source of arguments in GNU parallel (:::, ::::, :::+, ::::+); null: there is none.
-const std::string* find_source(const std::vector<std::string>& words);
-
 // What jobs are when they are not commands: --call, --coprocess and --framing, and what is wrong about them beside each other or the words of a command.
 struct Work {
   std::optional<std::string> call;  // HANDLER or HANDLER@VERSION
