@@ -17,6 +17,8 @@ std::optional<cli::Leave> parse_run(const std::vector<std::string>& arguments, R
   app.add_flag("-k,--keep-order", options.keep_order, "write outputs in the order of the input");
   sink::add_keep_output(app, options.keep_output);
   ventilator::add_input(app, options.input);
+  ventilator::add_pipe(app, options.pipe);
+  cli::add_size(app, "--spool", options.spool_bytes, "bytes of input that are read ahead of the jobs")->default_str("256M");
   cli::add_work(app, options.work);
   app.add_option("--joblog", options.joblog, "write a log in GNU parallel's format")->type_name("FILE");
   cli::add_duration(app, "--timeout", options.timeout, "limit of one attempt; its whole process tree is ended");
@@ -29,6 +31,7 @@ std::optional<cli::Leave> parse_run(const std::vector<std::string>& arguments, R
 
   if (auto leave = cli::parse(app, ventilator::cut_sources(arguments, options.input), &options.words)) return leave;
   if (auto leave = ventilator::check_input(options.input, !options.joblog.empty())) return leave;
+  if (auto leave = ventilator::check_pipe(options.pipe, options.input, !options.words.empty())) return leave;
   if (auto leave = cli::check_work(options.work, options.words)) return leave;
   if (app.count("--run-dir") > 0 && options.run_directory.empty()) return cli::Leave{cli::kExitUsage, "--run-dir: the name of the directory is empty\n"};
   if (options.work.call.value_or("").size() > wire::kMaxName) return cli::Leave{cli::kExitUsage, "--call: the name of a handler has at most 256 bytes\n"};

@@ -9,6 +9,7 @@
 #include "io/lock.h"
 #include "sink/output_writer.h"
 #include "ventilator/options_input.h"
+#include "ventilator/options_pipe.h"
 #include "ventilator/options_policy.h"
 
 namespace pushmill {
@@ -19,6 +20,8 @@ struct RunOptions {
   sink::KeepOutput keep_output = sink::KeepOutput::Failed;
   std::string run_directory, joblog;
   ventilator::InputOptions input;
+  ventilator::PipeOptions pipe;
+  std::uint64_t spool_bytes = 256u << 20;
   cli::Work work;
   bool keep_run = false;
   io::TakeOver take_over = io::TakeOver::No;

@@ -51,7 +51,8 @@ base::Result<std::optional<ventilator::Input>> open_source(const Plan& plan) {
     if (summary->end_of_input && !summary->cut) return Source();  // all of it is in the spool
   }
   if (plan.is_resumed && options.input.reads_standard_input()) return Source();
-  auto input = ventilator::open_input(options.input, options.joblog, slots_of(options));
+  auto input = options.pipe.is_on() ? ventilator::open_blocks(options.pipe, options.input, plan.directory, options.durability, slots_of(options))
+                                    : ventilator::open_input(options.input, options.joblog, slots_of(options));
   if (input) return Source(std::move(*input));
   if (!plan.is_resumed) return input.error();
   std::fprintf(stderr, "pushmill: %s; what was read of it before is finished\n", input.error().message.c_str());
@@ -125,10 +126,11 @@ base::Status Roles::open_roles(const Plan& plan, const worker::CallerSignals& ca
   ventilator.durability = plan.options.durability;
   ventilator.policy = plan.options.policy.policy;
   ventilator.retry_delay = plan.options.policy.delay();
+  ventilator.spool_bytes = plan.options.pipe.is_on() ? ventilator::blocks_ahead(plan.options.pipe, plan.options.spool_bytes, slots_of(plan.options)) : plan.options.spool_bytes;
   ventilator.is_embedded = true;
   ventilator.stop_fd = quit_.fd();
   ventilator.drain_fd = drain_.fd();
-  ventilator_.emplace(context_, ventilator, ventilator::Template::of({plan.options.words, plan.options.work.call, plan.options.work.coprocess, plan.options.work.framing}, defaults),
+  ventilator_.emplace(context_, ventilator, ventilator::Template::of({plan.options.words, plan.options.work.call, plan.options.work.coprocess, plan.options.work.framing, plan.options.pipe.is_on() && !plan.options.pipe.names_files()}, defaults),
                       source == nullptr ? std::nullopt : std::optional(std::move(*source)), log_, counts_);
   auto ended = ventilator_->open(interrupt_fd);
   if (!ended) return ended.error();

@@ -35,8 +35,7 @@ class BlockCutter {
   // The next block without its header, valid until room(); none: more has to be read, or the stream has ended and was given completely.
   std::optional<std::string_view> next();
   const std::string& header() const { return header_; }  // valid once next() has given a block
-  // How large a block may get, for the buffer's owner to bound.
-  std::uint64_t block_bytes() const { return plan_.bytes; }
+  bool reuses_block() const { return plan_.strips; }  // then a block is valid until the next next() only
 
  private:
   std::string_view rest() const { return {buffer_.get() + begin_, size_ - begin_}; }

@@ -21,13 +21,18 @@ Combination combination_of(JobSource source) {
 
 Input::Input(JobSource source) : rows_(combination_of(std::move(source))) {}
 
+Input::Input(Blocks blocks) : blocks_(std::move(blocks)), rows_(combination_of(JobSource::list({}))) {}
+
 Input Input::numbered(std::vector<std::string> records, std::vector<base::JobId> numbers) {
   Input input(JobSource::list(std::move(records)));
   input.numbers_ = std::move(numbers);
   return input;
 }
 
-int Input::fd() const { return next_shuffled_ || error_ ? -1 : rows_.fd(); }
+int Input::fd() const {
+  if (blocks_) return blocks_->fd();
+  return next_shuffled_ || error_ ? -1 : rows_.fd();
+}
 
 Input::State Input::next_rows(std::size_t max_rows, std::size_t max_bytes) {
   if (!is_shuffled_) return rows_.read(max_rows, max_bytes, read_);
@@ -52,6 +57,7 @@ Input::State Input::next_rows(std::size_t max_rows, std::size_t max_bytes) {
 }
 
 Input::State Input::read(std::size_t max_jobs, std::size_t max_bytes) {
+  if (blocks_) return blocks_->read(max_jobs, max_bytes);
   count_ = 0;
   if (error_) return State::Error;
   State state = next_rows(max_jobs, max_bytes);

@@ -14,33 +14,6 @@ namespace {
 
 cli::Leave wrong(const std::string& text) { return {cli::kExitUsage, text + "\n"}; }
 
-// A delimiter as users write it: \n \t \0 and the like, octal and hexadecimal numbers of bytes.
-std::string unescaped(std::string_view text) {
-  constexpr std::string_view kLetters = "abefnrtv", kBytes = "\a\b\033\f\n\r\t\v";
-  std::string bytes;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    if (text[i] != '\\' || i + 1 == text.size()) {
-      bytes += text[i];
-      continue;
-    }
-    const char c = text[++i];
-    const bool is_hex = c == 'x';
-    const std::size_t from = is_hex ? i + 1 : i;
-    const std::string_view digits = text.substr(from, is_hex ? 2 : 3);
-    unsigned value = 0;
-    const auto [stop, fault] = std::from_chars(digits.data(), digits.data() + digits.size(), value, is_hex ? 16 : 8);
-    if (fault == std::errc{} && value < 256) {
-      bytes += static_cast<char>(value);
-      i = from + static_cast<std::size_t>(stop - digits.data()) - 1;
-    } else if (const std::size_t letter = kLetters.find(c); letter != std::string_view::npos) {
-      bytes += kBytes[letter];
-    } else {
-      bytes += c;
-    }
-  }
-  return bytes;
-}
-
 // A number with K, M, G or k, m, g behind it, as GNU parallel takes them.
 void add_number(CLI::App& app, const std::string& name, std::optional<std::uint64_t>& value, const std::string& help) {
   app.add_option_function<std::string>(name, [name, &value](const std::string& text) {
@@ -65,8 +38,8 @@ void add_records(CLI::App& app, InputOptions& options) {
                                        "split records into columns {1}, {2}, ... where REGEX (of Perl) matches; implies --trim lr")->type_name("REGEX");
   app.add_flag("--csv", options.csv, "records are CSV: values may stand in double quotes, newlines too; --colsep names another separator than the comma");
   app.add_option_function<std::string>("--header", [&options](const std::string& text) {
-    if (text != ":" && text != ".*\\n" && text != "1") throw CLI::ValidationError("--header: only : is supported here: the first record of each source has the names", CLI::ExitCodes::ValidationError);
-    options.has_header = true;
+    options.header = text;
+    options.has_header = text == ":" || text == ".*\\n" || text == "1";
   }, ": says that the first record of each source names it, or its columns: {name}")->type_name(":");
   cli::add_choice(app, "--trim", {"n", "l", "r", "lr", "rl"}, [&options](std::size_t index) { options.trim = static_cast<Trim>(std::min<std::size_t>(index, 3)); },
                   "take white space off the left or right end of each value");
@@ -145,6 +118,32 @@ std::optional<PackingOptions> packing_of(const InputOptions& options, std::uint3
 }
 
 }  // namespace
+
+std::string unescaped(std::string_view text) {
+  constexpr std::string_view kLetters = "abefnrtv", kBytes = "\a\b\033\f\n\r\t\v";
+  std::string bytes;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] != '\\' || i + 1 == text.size()) {
+      bytes += text[i];
+      continue;
+    }
+    const char c = text[++i];
+    const bool is_hex = c == 'x';
+    const std::size_t from = is_hex ? i + 1 : i;
+    const std::string_view digits = text.substr(from, is_hex ? 2 : 3);
+    unsigned value = 0;
+    const auto [stop, fault] = std::from_chars(digits.data(), digits.data() + digits.size(), value, is_hex ? 16 : 8);
+    if (fault == std::errc{} && value < 256) {
+      bytes += static_cast<char>(value);
+      i = from + static_cast<std::size_t>(stop - digits.data()) - 1;
+    } else if (const std::size_t letter = kLetters.find(c); letter != std::string_view::npos) {
+      bytes += kBytes[letter];
+    } else {
+      bytes += c;
+    }
+  }
+  return bytes;
+}
 
 bool InputOptions::reads_standard_input() const {
   if (retries_failed) return false;

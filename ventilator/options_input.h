@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/result.h"
@@ -27,6 +28,7 @@ struct InputOptions {
   std::string delimiter = "\n";
   bool has_delimiter = false, csv = false, link = false, skips_blank = false, shuf = false, skips_first_line = false, has_header = false;
   std::optional<std::string> colsep, eof;
+  std::optional<std::string> header;  // as given; `has_header`: it is that of sources
   std::optional<Trim> trim;
   std::optional<std::uint64_t> max_args, max_replace_args, max_lines, max_chars;
   bool m = false, X = false, xargs = false, exits_when_too_long = false;
@@ -45,6 +47,9 @@ void add_input(CLI::App& app, InputOptions& options);
 std::vector<std::string> cut_sources(const std::vector<std::string>& arguments, InputOptions& options);
 // `has_joblog`: --joblog names one.
 std::optional<cli::Leave> check_input(InputOptions& options, bool has_joblog);
+
+// `text` with what \n, \t, \0, \x1f and the like in it stand for.
+std::string unescaped(std::string_view text);
 
 // Opens the sources. `slots`: that the run has here, over which -m and -X spread what is left at the end.
 base::Result<Input> open_input(const InputOptions& options, const std::string& joblog, std::uint32_t slots);

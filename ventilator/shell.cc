@@ -23,6 +23,7 @@ constexpr int kFramesPerTurn = 256;
 constexpr std::size_t kRecordsPerTurn = 4096;
 constexpr std::size_t kBytesPerTurn = 1u << 20;
 constexpr base::Duration kLinger{500'000};
+constexpr base::Duration kLookForRoom{20'000};
 constexpr base::Duration kWord{1'000'000};    // between two looks at what is waited for
 }  // namespace
 
@@ -47,6 +48,8 @@ base::Result<std::optional<int>> Shell::open(int interrupt_fd) {
   if (const auto mark = end_mark()) {
     if (auto committed = spool_->commit_ended(mark->exit_status); !committed) return committed.error();
   }
+  accepted_before_ = spool_->summary().accepted;
+  Blocks::drop_leftovers(config_.run_directory, accepted_before_);
   if (auto fits = match_input(interrupt_fd); !fits) return fits.error();
   const Spool::Summary& summary = spool_->summary();
   if (summary.ended && !is_interrupted_ && !goes_on_behind_cut()) {
@@ -83,6 +86,8 @@ base::Status Shell::match_input(int interrupt_fd) {
       return base::ok();
     }
     const JobSource::State state = next_jobs();
+    store_blocks();
+    if (failure_) return *failure_;
     for (const Arguments& arguments : source_->jobs()) {
       if (auto encoded = template_->encode(arguments, spec); !encoded) {
         if (job < accepted) return base::Error{base::Error::Kind::Conflict, "the input differs from that of this run: " + encoded.error().message};
@@ -152,7 +157,10 @@ base::Result<std::optional<int>> Shell::run() {
     input_fd_ = input_fd;
     const bool is_busy = (reads && input_fd < 0) || !broken_.empty();
     bool input_ready = reads && input_fd < 0;
-    for (io::Reactor::Tag tag : reactor_.wait(is_busy ? base::TimePoint{} : core_->next_deadline())) {
+    // Nobody tells when outputs have been written and blocks may come.
+    const bool waits_for_room = !reads && !blocks_ahead_.empty() && !is_source_at_end_ && !is_stopping_;
+    const base::TimePoint deadline = waits_for_room ? std::min(core_->next_deadline(), io::now() + kLookForRoom) : core_->next_deadline();
+    for (io::Reactor::Tag tag : reactor_.wait(is_busy ? base::TimePoint{} : deadline)) {
       if (tag == kInput) input_ready = true;
       else if (tag == kStop) has_exited_ = true;
       else if (tag == kDrain) is_stopping_ = true, reactor_.unwatch(kDrain), feed(Stop{});
@@ -227,7 +235,13 @@ void Shell::say_what_is_waited_for() {
 
 // ---- input
 
-bool Shell::may_read() const {
+bool Shell::may_read() {
+  // Whatever the order in which jobs end: of so many blocks neither input nor output is on the disk any more.
+  const std::uint64_t gone = config_.is_embedded ? counts_.emitted : core_->jobs().finished();
+  for (; !blocks_ahead_.empty() && accepted_before_ < gone; ++accepted_before_) {
+    bytes_ahead_ -= std::min(bytes_ahead_, blocks_ahead_.front());
+    blocks_ahead_.pop_front();
+  }
   return source_ && !is_source_at_end_ && !is_stopping_ && bytes_ahead_ < config_.spool_bytes;
 }
 
@@ -240,8 +254,22 @@ JobSource::State Shell::next_jobs() {
   return source_->read(kRecordsPerTurn, kBytesPerTurn);
 }
 
+// What the jobs that were read last have on stdin goes to the run directory before they are accepted.
+void Shell::store_blocks() {
+  Blocks* const blocks = source_->blocks();
+  if (blocks == nullptr) return;
+  insist([&] { return blocks->store(spool_->summary().accepted); });
+  for (const Arguments& job : blocks->jobs()) {
+    if (job.number <= spool_->summary().accepted) continue;
+    blocks_ahead_.push_back(job.input != nullptr && job.input->path.starts_with(config_.run_directory) ? job.input->length : 0);
+    bytes_ahead_ += blocks_ahead_.back();
+  }
+}
+
 void Shell::read_input() {
   const JobSource::State state = next_jobs();
+  store_blocks();
+  if (failure_) return;
   std::vector<std::string> specs;
   specs.reserve(source_->jobs().size());
   for (const Arguments& arguments : source_->jobs()) {

@@ -1,6 +1,7 @@
 // The ventilator's loop: it reads the input, spools it, hands messages to the core and carries out what the core wants, in order: commits, then sends.
 #pragma once
 
+#include <deque>
 #include <functional>
 #include <optional>
 #include <string>
@@ -58,7 +59,8 @@ class Shell {
   base::Status open_uplink();
   void say_cut(const std::string& reason) const;
   void end_input(bool cut, const std::string& reason);
-  bool may_read() const;
+  bool may_read();
+  void store_blocks();
   JobSource::State next_jobs();
   void read_input();
   void append(std::vector<std::string>& specs);
@@ -98,6 +100,8 @@ class Shell {
   bool is_interrupted_ = false;        // while the input was compared
   std::string source_error_;
   std::uint64_t bytes_ahead_ = 0;      // spooled in this life and not dispatched
+  std::deque<std::uint64_t> blocks_ahead_;  // bytes of those that jobs of this life read and that are on the disk, or their outputs are: oldest first
+  base::JobId accepted_before_ = 0;    // this life
 
   io::Reactor reactor_;
   int input_fd_ = -1;                  // that is watched

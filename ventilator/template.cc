@@ -45,7 +45,7 @@ const Template::Replacement* Template::replacement_at(std::string_view rest) {
   return nullptr;
 }
 
-Template Template::parse(const std::vector<std::string>& words, JobDefaults defaults) {
+Template Template::parse(const std::vector<std::string>& words, JobDefaults defaults, bool is_filter) {
   std::string text;
   for (const std::string& word : words) {
     if (&word != words.data()) text += ' ';
@@ -69,7 +69,9 @@ Template Template::parse(const std::vector<std::string>& words, JobDefaults defa
       at = literal;
     }
   }
-  if (made.parts_.empty()) {
+  if (made.parts_.empty() && is_filter) {
+    made.parts_.push_back({Part::Kind::Literal, made.text_});
+  } else if (made.parts_.empty()) {
     if (!words.empty()) made.text_ += ' ';  // an empty word is a template too
     made.text_ += "{}";
     add(made.text_.size() - 2, 2, Part::Kind::Record);
@@ -87,7 +89,7 @@ Template Template::of(const WorkOptions& work, const JobDefaults& defaults) {
     const auto [handler, version] = split_version(*work.call);
     return call(std::string(handler), version, work.framing == base::Framing::Json, defaults);
   }
-  return parse(work.words, defaults);
+  return parse(work.words, defaults, work.is_filter);
 }
 
 Template Template::call(std::string handler, std::uint32_t version, bool takes_json, JobDefaults defaults) {
@@ -163,7 +165,11 @@ base::Result<base::JobSpec> Template::compose(const Arguments& arguments) const 
   }
   auto composed = line(job, record);
   if (!composed) return composed.error();
-  return base::JobSpec{command(std::move(*composed)), defaults_.time_limit};
+  base::JobSpec spec{command(std::move(*composed)), defaults_.time_limit};
+  auto& command = std::get<base::Command>(spec.work);
+  command.stdin_bytes = arguments.stdin_bytes;
+  if (arguments.input != nullptr) command.input = *arguments.input;
+  return spec;
 }
 
 base::Status Template::encode(const Arguments& arguments, std::string& bytes) const {

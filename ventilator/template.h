@@ -34,6 +34,7 @@ struct WorkOptions {
   std::optional<std::string> call;  // a handler, or HANDLER@VERSION; version 1 without
   std::optional<std::string> coprocess;
   std::optional<base::Framing> framing;
+  bool is_filter = false;  // of stdin: no value is put behind a command that names none
 };
 
 class Template {
@@ -42,7 +43,7 @@ class Template {
   // The words behind the options, joined with single spaces and not quoted again. Replacement strings: `{}` the record, quoted for the shell; `{#}` the job's
   // number. Without any, ` {}` is appended; without words, the record is the line. As in GNU parallel, a replacement string within the command itself (no blank
   // and no `=` before it) turns quoting off in the whole line, so that the records may be whole commands.
-  static Template parse(const std::vector<std::string>& words, JobDefaults defaults);
+  static Template parse(const std::vector<std::string>& words, JobDefaults defaults, bool is_filter = false);
   // Each record goes to `handler`: as one string, or as the value that its JSON says.
   static Template call(std::string handler, std::uint32_t version, bool takes_json, JobDefaults defaults);
 
