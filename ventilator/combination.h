@@ -19,6 +19,7 @@ class LinkedSources {
   };
 
   LinkedSources(std::vector<RowSource> sources, Shorter shorter);
+  LinkedSources(LinkedSources&&) = default;
 
   int fd() const;
   // Overwrites `rows`, which are valid until the next read(). A source that has no row at all has one of an empty value, unless none of them has one.
