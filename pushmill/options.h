@@ -9,6 +9,7 @@
 #include "io/lock.h"
 #include "sink/output_writer.h"
 #include "ventilator/options_input.h"
+#include "ventilator/options_label.h"
 #include "ventilator/options_pipe.h"
 #include "ventilator/options_policy.h"
 
@@ -29,8 +30,11 @@ struct RunOptions {
   base::TermSeq term_seq;
   bool kill_leftovers = false;
   ventilator::PolicyOptions policy;
+  ventilator::LabelOptions label;
   io::Durability durability = io::Durability::Process;
   std::vector<std::string> words;  // of the command template
+
+  ventilator::WorkOptions job_work() const { return {words, work.call, work.coprocess, work.framing, pipe.is_on() && !pipe.names_files()}; }
 };
 
 std::optional<cli::Leave> parse_run(const std::vector<std::string>& arguments, RunOptions& options);

@@ -18,6 +18,7 @@
 #include "cli/program.h"
 #include "io/clock.h"
 #include "io/run_directory.h"
+#include "pushmill/dry_run.h"
 #include "pushmill/progress_line.h"
 #include "sink/shell.h"
 #include "ventilator/origin.h"
@@ -130,7 +131,7 @@ base::Status Roles::open_roles(const Plan& plan, const worker::CallerSignals& ca
   ventilator.is_embedded = true;
   ventilator.stop_fd = quit_.fd();
   ventilator.drain_fd = drain_.fd();
-  ventilator_.emplace(context_, ventilator, ventilator::Template::of({plan.options.words, plan.options.work.call, plan.options.work.coprocess, plan.options.work.framing, plan.options.pipe.is_on() && !plan.options.pipe.names_files()}, defaults),
+  ventilator_.emplace(context_, ventilator, ventilator::Template::of(plan.options.job_work(), defaults),
                       source == nullptr ? std::nullopt : std::optional(std::move(*source)), log_, counts_);
   auto ended = ventilator_->open(interrupt_fd);
   if (!ended) return ended.error();
@@ -264,6 +265,14 @@ base::Result<int> carry_out(const Plan& plan) {
   return status;
 }
 
+// Which jobs a run leaves out is settled when it begins: not by what it adds to the joblog itself.
+void keep_joblog_bytes(Plan& plan) {
+  constexpr std::string_view kOption = "--joblog-bytes=";
+  std::vector<std::string>& words = plan.origin.arguments;
+  if (words.empty() || !words.front().starts_with(kOption)) words.insert(words.begin(), std::string(kOption) + std::to_string(ventilator::size_of_joblog(plan.options.joblog)));
+  plan.options.input.joblog_bytes = std::strtoull(words.front().c_str() + kOption.size(), nullptr, 10);
+}
+
 std::string working_directory() {
   char path[PATH_MAX];
   return ::getcwd(path, sizeof path) != nullptr ? path : "";
@@ -274,6 +283,7 @@ std::string working_directory() {
 base::Result<int> run(const RunOptions& options, const std::vector<std::string>& words) {
   auto shell = cli::calling_shell();
   if (!shell) return shell.error();
+  if (options.input.dry_run) return dry_run(options, *shell);
   Plan plan{options, {std::move(*shell), working_directory(), words}, "", options.run_directory.empty(), false};
   if (options.run_directory.empty()) {
     const auto parent = io::default_run_parent();
@@ -296,6 +306,7 @@ base::Result<int> run(const RunOptions& options, const std::vector<std::string>&
     }
     if (*origin) plan.origin = **origin;
   }
+  if (options.input.reads_joblog()) keep_joblog_bytes(plan);
   auto status = carry_out(plan);
   if (!status && plan.is_unnamed) {  // one that never began leaves nothing to keep
     const auto summary = ventilator::Spool::peek(plan.directory);

@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <charconv>
+#include <filesystem>
 
 #include "cli/exit_status.h"
 #include "ventilator/joblog_reader.h"
@@ -44,7 +45,7 @@ void add_records(CLI::App& app, InputOptions& options) {
   cli::add_choice(app, "--trim", {"n", "l", "r", "lr", "rl"}, [&options](std::size_t index) { options.trim = static_cast<Trim>(std::min<std::size_t>(index, 3)); },
                   "take white space off the left or right end of each value");
   app.add_flag("-r,--no-run-if-empty", options.skips_blank, "leave out records of white space only");
-  app.add_option_function<std::string>("-E,--eof", [&options](const std::string& text) { if (text.empty()) options.eof.reset(); else options.eof = text; },
+  app.add_option_function<std::string>("-E,-e,--eof", [&options](const std::string& text) { if (text.empty()) options.eof.reset(); else options.eof = text; },
                                        "a record that is TEXT ends its source")->type_name("TEXT");
   app.add_flag("--skip-first-line", options.skips_first_line, "leave out the first record of the first source");
   app.add_flag("--link,--xapply", options.link, "one record of each source makes a job, those of shorter sources again from their start; else each combination does");
@@ -66,7 +67,7 @@ void add_packing(CLI::App& app, InputOptions& options) {
   app.add_flag("-x,--exit", options.exits_when_too_long, "leave when a line is longer than -s: this is so without it, too");
 }
 
-base::Result<JobSource> open_file(const std::string& path, const RecordFormat& format) { return JobSource::file(path, format); }
+std::string name_of(const std::string& joblog) { return joblog.substr(joblog.starts_with('+') ? 1 : 0); }
 
 // What standard input, files and arguments have in common.
 struct Opener {
@@ -106,7 +107,6 @@ base::Result<Columns> columns_of(const InputOptions& options) {
 
 std::optional<PackingOptions> packing_of(const InputOptions& options, std::uint32_t slots) {
   PackingOptions packing;
-  // As in GNU parallel the greatest of the numbers that are given has no say: the last one that it knows has.
   const auto count = options.max_lines ? options.max_lines : options.max_replace_args ? options.max_replace_args : options.max_args;
   packing.packs = options.m || options.X || options.xargs || count;
   if (!packing.packs) return std::nullopt;
@@ -164,6 +164,8 @@ void add_input(CLI::App& app, InputOptions& options) {
   app.add_option("--arg-file-sep", options.arg_file_sep, "stands for ::::")->type_name("TEXT");
 }
 
+std::vector<cli::BareOption> bare_input_options() { return {{"-l", "1"}, {"--max-lines", "1"}, {"-e", ""}, {"--eof", ""}}; }
+
 std::vector<std::string> cut_sources(const std::vector<std::string>& arguments, InputOptions& options) {
   // The names of the separators are needed before anything is parsed.
   for (std::size_t i = 0; i < arguments.size() && arguments[i].starts_with('-'); ++i) {
@@ -201,10 +203,16 @@ std::optional<cli::Leave> check_input(InputOptions& options, bool has_joblog) {
   return std::nullopt;
 }
 
+std::uint64_t size_of_joblog(const std::string& joblog) {
+  std::error_code fault;
+  const auto size = std::filesystem::file_size(name_of(joblog), fault);
+  return fault ? 0 : size;
+}
+
 base::Result<Input> open_input(const InputOptions& options, const std::string& joblog, std::uint32_t slots) {
   std::optional<JoblogState> log;
   if (options.reads_joblog()) {
-    auto read = read_joblog(joblog, options.retries_failed, options.joblog_bytes);
+    auto read = read_joblog(name_of(joblog), options.retries_failed, options.joblog_bytes);
     if (!read && (options.retries_failed || read.error().kind != base::Error::Kind::NotFound)) return read.error();
     if (read) log = std::move(*read);
   }
@@ -220,7 +228,7 @@ base::Result<Input> open_input(const InputOptions& options, const std::string& j
     groups.back().push_back(opener.rows(std::move(source)));
   };
   const auto add_file = [&](const std::string& path, bool is_linked) -> base::Status {
-    auto source = open_file(path, opener.format);
+    auto source = JobSource::file(path, opener.format);
     if (!source) return source.error();
     add(std::move(*source), is_linked);
     return base::ok();

@@ -39,10 +39,13 @@ struct InputOptions {
 
   bool reads_joblog() const { return resumes || resumes_failed || retries_failed; }
   bool reads_standard_input() const;
+  bool repeats_words() const { return X || max_replace_args || (max_lines && !m && !xargs); }  // one for each of several records, where a replacement string is a part of it
 };
 
 // REQUIRES: `options` lives until the command line is parsed. `cut_sources` goes first, `check_input` behind it.
 void add_input(CLI::App& app, InputOptions& options);
+// Options whose value may be left out.
+std::vector<cli::BareOption> bare_input_options();
 // Takes the sources off: what stands before the first separator is returned.
 std::vector<std::string> cut_sources(const std::vector<std::string>& arguments, InputOptions& options);
 // `has_joblog`: --joblog names one.
@@ -51,7 +54,10 @@ std::optional<cli::Leave> check_input(InputOptions& options, bool has_joblog);
 // `text` with what \n, \t, \0, \x1f and the like in it stand for.
 std::string unescaped(std::string_view text);
 
-// Opens the sources. `slots`: that the run has here, over which -m and -X spread what is left at the end.
+// Of the joblog, as it is now.
+std::uint64_t size_of_joblog(const std::string& joblog);
+
+// Opens the sources. `joblog`: --joblog, `+` before it or not. `slots`: that the run has here, over which -m and -X spread what is left at the end.
 base::Result<Input> open_input(const InputOptions& options, const std::string& joblog, std::uint32_t slots);
 
 }  // namespace ventilator

@@ -251,7 +251,12 @@ JobSource::State Shell::next_jobs() {
     source_->seed(content_hash({reinterpret_cast<const char*>(spool_->summary().run.bytes.data()), spool_->summary().run.bytes.size()}));
     source_->measure_with([this](const Arguments& arguments) { return template_->length(arguments); });
   }
-  return source_->read(kRecordsPerTurn, kBytesPerTurn);
+  const JobSource::State state = source_->read(kRecordsPerTurn, kBytesPerTurn);
+  if (!has_names_ && !source_->jobs().empty()) {
+    has_names_ = true;
+    if (const auto names = source_->names(); !names.empty()) template_->set_names(names);
+  }
+  return state;
 }
 
 // What the jobs that were read last have on stdin goes to the run directory before they are accepted.

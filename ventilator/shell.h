@@ -95,7 +95,7 @@ class Shell {
   std::optional<io::Lock> lock_;
   std::optional<Spool> spool_;
   std::vector<std::string> surplus_;   // specs read behind the accepted ones while the input was compared
-  bool has_read_ = false;
+  bool has_read_ = false, has_names_ = false;
   bool is_source_at_end_ = false;
   bool is_interrupted_ = false;        // while the input was compared
   std::string source_error_;

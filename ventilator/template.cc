@@ -149,9 +149,17 @@ base::Result<std::string> Template::line(base::JobId job, std::string_view recor
   return line;
 }
 
+std::size_t Template::length(const Arguments& arguments) const {
+  std::size_t bytes = text_.size() - 3;
+  for (const std::string_view value : arguments.values) bytes += base::shell_quote(value).size() + 1;
+  return bytes;
+}
+
 base::Result<base::JobSpec> Template::compose(const Arguments& arguments) const {
   const base::JobId job = arguments.number;
-  const std::string_view record = arguments.values.front();
+  std::string joined;
+  for (const std::string_view& value : arguments.values) joined += (&value == arguments.values.data() ? "" : " ") + std::string(value);
+  const std::string_view record = joined;
   if (takes_json_) {
     const auto value = json::parse(record, wire::kMaxDepth);
     if (!value) return refused(job, "is not JSON: " + value.error().message);

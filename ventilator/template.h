@@ -53,6 +53,10 @@ class Template {
   // The template as jobs.db keeps it: equal for templates that make equal jobs. For a command it parses, as one word, to the same template.
   const std::string& text() const { return text_; }
 
+  void set_names(const std::vector<std::string>&) {}
+  // Bytes of the line that these arguments give.
+  std::size_t length(const Arguments& arguments) const;
+
   // The job that the arguments ask for. An error of kind Usage names the record: it cannot be a job of this template.
   base::Result<base::JobSpec> compose(const Arguments& arguments) const;
   // The same, encoded as it is spooled and sent; `bytes` is overwritten. Also refuses a job over wire::kMaxJob.

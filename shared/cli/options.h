@@ -27,6 +27,13 @@ struct Leave {
 // Parses argv[1..]. What stands behind the first word that is no option (the command template) goes to `rest`, if given; otherwise such a word is an error.
 std::optional<Leave> parse(CLI::App& app, const std::vector<std::string>& arguments, std::vector<std::string>* rest);
 
+// What stands for an option whose value may be left out: `-l`, whose value, if any, follows without a space.
+struct BareOption {
+  std::string name, value;
+};
+// `arguments` with the values that were left out.
+std::vector<std::string> with_values(const CLI::App& app, const std::vector<std::string>& arguments, const std::vector<BareOption>& bare);
+
 // The usage line of the help.
 void set_usage(CLI::App& app, const std::string& usage);
 
