@@ -237,7 +237,7 @@ void Shell::say_what_is_waited_for() {
 
 bool Shell::may_read() {
   // Whatever the order in which jobs end: of so many blocks neither input nor output is on the disk any more.
-  const std::uint64_t gone = config_.is_embedded ? counts_.emitted : core_->jobs().finished();
+  const std::uint64_t gone = config_.is_embedded ? counts_.emitted.load() : core_->jobs().finished();
   for (; !blocks_ahead_.empty() && accepted_before_ < gone; ++accepted_before_) {
     bytes_ahead_ -= std::min(bytes_ahead_, blocks_ahead_.front());
     blocks_ahead_.pop_front();
