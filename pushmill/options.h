@@ -12,6 +12,7 @@
 #include "ventilator/options_label.h"
 #include "ventilator/options_pipe.h"
 #include "ventilator/options_policy.h"
+#include "ventilator/template.h"
 
 namespace pushmill {
 
