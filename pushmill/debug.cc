@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "io/unique_fd.h"
 #include "pushmill/answers.h"
 #include "pushmill/run_reader.h"
 #include "ventilator/origin.h"
@@ -34,6 +35,22 @@ base::Result<base::JobSpec> read_spec(const RunReader& run, base::JobId job) {
   auto spec = wire::decode_spec(select->text(0));
   if (!spec) return Error{Error::Kind::Corrupt, run.path() + "/jobs.db: job " + std::to_string(job) + ": " + spec.error().message};
   return spec;
+}
+
+// A part of a file, or a file behind other bytes, is read into memory: it is one job's.
+base::Status add_input(const base::InputFile& input, std::string& bytes) {
+  if (input.path.empty()) return base::ok();
+  const io::UniqueFd file(::open(input.path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!file) return Error{Error::Kind::NotFound, "the job's input " + input.path + " is gone: that of a job that has succeeded is not kept"};
+  const std::size_t before = bytes.size();
+  bytes.resize(before + input.length);
+  for (std::size_t done = 0; done < input.length;) {
+    const ssize_t n = ::pread(file.get(), bytes.data() + before + done, input.length - done, static_cast<off_t>(input.offset + done));
+    if (n == 0) return Error{Error::Kind::Io, "the job's input " + input.path + " has become shorter"};
+    if (n < 0) return Error{Error::Kind::Io, "cannot read the job's input " + input.path + ": " + std::strerror(errno)};
+    done += static_cast<std::size_t>(n);
+  }
+  return base::ok();
 }
 
 base::Status give_stdin(const std::string& bytes) {
@@ -96,6 +113,7 @@ base::Result<int> debug(const JobOptions& options) {
   const auto* record = std::get_if<base::Record>(&spec.work);
   const base::Command& command = record != nullptr ? record->program : std::get<base::Command>(spec.work);
   std::string input = command.stdin_bytes;
+  if (auto added = add_input(command.input, input); !added) return added.error();
   if (record != nullptr) {
     input.clear();
     if (const auto why_not = worker::write_record(record->framing, options.job, record->input, input)) return Error{Error::Kind::Usage, *why_not};

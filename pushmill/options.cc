@@ -1,7 +1,6 @@
 #include "pushmill/options.h"
 
 #include <CLI/CLI.hpp>
-#include <algorithm>
 
 #include "cli/exit_status.h"
 #include "pushmill/options_gnu.h"
@@ -33,7 +32,10 @@ std::optional<cli::Leave> parse_run(const std::vector<std::string>& given, RunOp
              "Without COMMAND each line or argument is a command. GNU parallel's options are the same here.\n"
              "Exit status: the number of failed jobs; 101 if more than 100 failed.");
   cli::begin_group(app, "Input");
-  app.add_option("-a,--arg-file", options.input_file, "read the lines from FILE instead of standard input")->type_name("FILE");
+  ventilator::add_input(app, options.input);
+  cli::begin_group(app, "Streams");
+  ventilator::add_pipe(app, options.pipe);
+  cli::add_size(app, "--spool", options.spool_bytes, "bytes of input that are read ahead of the jobs")->default_str("256M");
   cli::begin_group(app, "The command");
   ventilator::add_template(app, options.replacements);
   cli::begin_group(app, "Output");
@@ -64,17 +66,14 @@ std::optional<cli::Leave> parse_run(const std::vector<std::string>& given, RunOp
   std::vector<std::string> arguments = given;
   if (auto leave = settle_gnu_options(app, arguments)) return leave;
   cli::take_last(app);  // of a default and the command line the latter
-  const auto separator = std::find(arguments.begin(), arguments.end(), ":::");
-  if (separator != arguments.end()) options.arguments.emplace(separator + 1, arguments.end());
-  if (auto leave = cli::parse(app, {arguments.begin(), separator}, &options.words)) return leave;
+  if (auto leave = cli::parse(app, cli::with_values(app, ventilator::cut_sources(arguments, options.input), ventilator::bare_input_options()), &options.words)) return leave;
+  if (auto leave = ventilator::check_input(options.input, !options.joblog.empty())) return leave;
+  if (auto leave = ventilator::check_pipe(options.pipe, options.input, !options.words.empty())) return leave;
+  if (options.input.reads_joblog() && !options.joblog.starts_with('+')) options.joblog.insert(0, 1, '+');  // it goes on
   if (auto leave = cli::check_work(options.work, options.words)) return leave;
   if (auto leave = ventilator::check_commands(app, options.commands, options.work)) return leave;
   if (app.count("--run-dir") > 0 && options.run_directory.empty()) return cli::Leave{cli::kExitUsage, "--run-dir: the name of the directory is empty\n"};
-  if (options.arguments && !options.input_file.empty()) return cli::Leave{cli::kExitUsage, "::: and --arg-file exclude each other\n"};
   if (options.work.call.value_or("").size() > wire::kMaxName) return cli::Leave{cli::kExitUsage, "--call: the name of a handler has at most 256 bytes\n"};
-  for (const auto* words : {&options.words, options.arguments ? &*options.arguments : &options.words}) {
-    if (const std::string* other = cli::find_source(*words)) return cli::Leave{cli::kExitUsage, *other + " is not supported here: there is one :::, or --arg-file\n"};
-  }
   if (auto leave = ventilator::check_label(options.label)) return leave;
   show_labels(options.label, options.output);
   if (auto leave = sink::check_output(options.output)) return leave;

@@ -10,9 +10,12 @@
 #include "pushmill/progress_line.h"
 #include "sink/options_output.h"
 #include "ventilator/options_commands.h"
+#include "ventilator/options_input.h"
 #include "ventilator/options_label.h"
+#include "ventilator/options_pipe.h"
 #include "ventilator/options_policy.h"
 #include "ventilator/options_template.h"
+#include "ventilator/template.h"
 #include "worker/options_starts.h"
 
 namespace pushmill {
@@ -22,7 +25,10 @@ struct RunOptions {
   bool keep_order = false;
   sink::OutputOptions output;
   sink::KeepOutput keep_output = sink::KeepOutput::Failed;
-  std::string input_file, run_directory, joblog;
+  std::string run_directory, joblog;
+  ventilator::InputOptions input;
+  ventilator::PipeOptions pipe;
+  std::uint64_t spool_bytes = 256u << 20;
   cli::Work work;
   bool keep_run = false;
   io::TakeOver take_over = io::TakeOver::No;
@@ -32,10 +38,14 @@ struct RunOptions {
   ventilator::LabelOptions label;
   ventilator::ReplacementOptions replacements;
   io::Durability durability = io::Durability::Process;
-  std::vector<std::string> words;                      // of the command template
-  std::optional<std::vector<std::string>> arguments;  // behind :::
+  std::vector<std::string> words;  // of the command template
 
-  ventilator::WorkOptions job_work() const { return {words, work.call, work.coprocess, work.framing, replacements, label}; }
+  ventilator::WorkOptions job_work() const {
+    ventilator::WorkOptions made{words, work.call, work.coprocess, work.framing, replacements, label};
+    made.replacements.is_filter = pipe.is_on() && !pipe.names_files();
+    if (input.repeats_words()) made.replacements.many = ventilator::Many::Repeat;
+    return made;
+  }
 };
 
 std::optional<cli::Leave> parse_run(const std::vector<std::string>& arguments, RunOptions& options);

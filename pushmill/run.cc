@@ -18,6 +18,7 @@
 #include "cli/program.h"
 #include "io/clock.h"
 #include "io/run_directory.h"
+#include "pushmill/dry_run.h"
 #include "pushmill/progress_line.h"
 #include "sink/shell.h"
 #include "ventilator/origin.h"
@@ -41,20 +42,22 @@ struct Plan {
   bool is_resumed = false;  // its standard input is gone
 };
 
-base::Result<std::optional<ventilator::JobSource>> open_source(const Plan& plan) {
-  using Source = std::optional<ventilator::JobSource>;
+std::uint32_t slots_of(const RunOptions& options) { return options.starts.slots > 0 ? options.starts.slots : cli::default_slots(); }
+
+base::Result<std::optional<ventilator::Input>> open_source(const Plan& plan) {
+  using Source = std::optional<ventilator::Input>;
   const RunOptions& options = plan.options;
   if (plan.is_resumed) {
     const auto summary = ventilator::Spool::peek(plan.directory);
     if (!summary) return summary.error();
     if (summary->end_of_input && !summary->cut) return Source();  // all of it is in the spool
   }
-  if (options.arguments) return Source(ventilator::JobSource::list(*options.arguments));
-  if (options.input_file.empty() || options.input_file == "-") return plan.is_resumed ? Source() : Source(ventilator::JobSource::standard_input());
-  auto file = ventilator::JobSource::file(options.input_file);
-  if (file) return Source(std::move(*file));
-  if (!plan.is_resumed) return file.error();
-  std::fprintf(stderr, "pushmill: %s; what was read of it before is finished\n", file.error().message.c_str());
+  if (plan.is_resumed && options.input.reads_standard_input()) return Source();
+  auto input = options.pipe.is_on() ? ventilator::open_blocks(options.pipe, options.input, plan.directory, options.durability, slots_of(options))
+                                    : ventilator::open_input(options.input, options.joblog, slots_of(options));
+  if (input) return Source(std::move(*input));
+  if (!plan.is_resumed) return input.error();
+  std::fprintf(stderr, "pushmill: %s; what was read of it before is finished\n", input.error().message.c_str());
   return Source();
 }
 
@@ -62,7 +65,7 @@ base::Result<std::optional<ventilator::JobSource>> open_source(const Plan& plan)
 // confirm, then the head.
 class Roles {
  public:
-  static base::Result<std::unique_ptr<Roles>> open(const Plan& plan, const worker::CallerSignals& caller, int interrupt_fd, ventilator::JobSource* source);
+  static base::Result<std::unique_ptr<Roles>> open(const Plan& plan, const worker::CallerSignals& caller, int interrupt_fd, ventilator::Input* source);
   ~Roles() { join(); }
 
   // The exit status of a run that had ended before; none: start() it.
@@ -82,7 +85,7 @@ class Roles {
  private:
   Roles(io::Context context, io::Event finished, io::Event drain, io::Event finish, io::Event quit, io::Event reader_left)
       : context_(std::move(context)), finished_(std::move(finished)), drain_(std::move(drain)), finish_(std::move(finish)), quit_(std::move(quit)), reader_left_(std::move(reader_left)) {}
-  base::Status open_roles(const Plan& plan, const worker::CallerSignals& caller, int interrupt_fd, ventilator::JobSource* source);
+  base::Status open_roles(const Plan& plan, const worker::CallerSignals& caller, int interrupt_fd, ventilator::Input* source);
   void on_signal(int signal, ProgressLine& progress);
   void pause();
   template <typename Role, typename Value>
@@ -107,7 +110,7 @@ class Roles {
   bool is_draining_ = false;
 };
 
-base::Result<std::unique_ptr<Roles>> Roles::open(const Plan& plan, const worker::CallerSignals& caller, int interrupt_fd, ventilator::JobSource* source) {
+base::Result<std::unique_ptr<Roles>> Roles::open(const Plan& plan, const worker::CallerSignals& caller, int interrupt_fd, ventilator::Input* source) {
   auto context = io::Context::create(0, 1023);
   if (!context) return context.error();
   auto finished = io::Event::create(), drain = io::Event::create(), finish = io::Event::create(), quit = io::Event::create(), reader_left = io::Event::create();
@@ -119,7 +122,7 @@ base::Result<std::unique_ptr<Roles>> Roles::open(const Plan& plan, const worker:
   return roles;
 }
 
-base::Status Roles::open_roles(const Plan& plan, const worker::CallerSignals& caller, int interrupt_fd, ventilator::JobSource* source) {
+base::Status Roles::open_roles(const Plan& plan, const worker::CallerSignals& caller, int interrupt_fd, ventilator::Input* source) {
   const auto how = plan.options.output.presentation();
   const bool is_live = how.live != sink::Presentation::Live::No;
   ventilator::JobDefaults defaults = ventilator::defaults_of(plan.options.commands, plan.origin.shell);
@@ -134,6 +137,7 @@ base::Status Roles::open_roles(const Plan& plan, const worker::CallerSignals& ca
   ventilator.is_live = is_live;
   ventilator.policy = plan.options.policy.policy;
   ventilator.retry_delay = plan.options.policy.delay();
+  ventilator.spool_bytes = plan.options.pipe.is_on() ? ventilator::blocks_ahead(plan.options.pipe, plan.options.spool_bytes, slots_of(plan.options)) : plan.options.spool_bytes;
   ventilator.is_embedded = true;
   ventilator.stop_fd = quit_.fd();
   ventilator.drain_fd = drain_.fd();
@@ -166,7 +170,7 @@ base::Status Roles::open_roles(const Plan& plan, const worker::CallerSignals& ca
   worker::ShellConfig worker;
   worker.sink_endpoint = kSinkEndpoint;
   const worker::StartOptions& starts = plan.options.starts;
-  worker.slots = starts.slots > 0 ? starts.slots : cli::default_slots();
+  worker.slots = slots_of(plan.options);
   worker.slots_file = starts.jobs_file();
   worker.load_file = starts.load_file();
   worker.starts = starts.rules;
@@ -301,6 +305,14 @@ base::Result<int> carry_out(const Plan& plan) {
   return status;
 }
 
+// Which jobs a run leaves out is settled when it begins: not by what it adds to the joblog itself.
+void keep_joblog_bytes(Plan& plan) {
+  constexpr std::string_view kOption = "--joblog-bytes=";
+  std::vector<std::string>& words = plan.origin.arguments;
+  if (words.empty() || !words.front().starts_with(kOption)) words.insert(words.begin(), std::string(kOption) + std::to_string(ventilator::size_of_joblog(plan.options.joblog)));
+  plan.options.input.joblog_bytes = std::strtoull(words.front().c_str() + kOption.size(), nullptr, 10);
+}
+
 std::string working_directory() {
   char path[PATH_MAX];
   return ::getcwd(path, sizeof path) != nullptr ? path : "";
@@ -311,6 +323,7 @@ std::string working_directory() {
 base::Result<int> run(const RunOptions& options, const std::vector<std::string>& words) {
   auto shell = cli::calling_shell();
   if (!shell) return shell.error();
+  if (options.input.dry_run) return dry_run(options, *shell);
   Plan plan{options, {std::move(*shell), working_directory(), words}, "", options.run_directory.empty(), false};
   if (options.run_directory.empty()) {
     const auto parent = io::default_run_parent();
@@ -333,6 +346,7 @@ base::Result<int> run(const RunOptions& options, const std::vector<std::string>&
     }
     if (*origin) plan.origin = **origin;
   }
+  if (options.input.reads_joblog()) keep_joblog_bytes(plan);
   auto status = carry_out(plan);
   if (!status && plan.is_unnamed) {  // one that never began leaves nothing to keep
     const auto summary = ventilator::Spool::peek(plan.directory);

@@ -79,7 +79,12 @@ base::Status Shell::recover() {
   CoreRecovery recovery{known.epoch, known.policy, emitted.mark, std::nullopt, moved, known.halt, config_.order == Order::Job};
   if (known.ended) recovery.ended = LogEnded{known.ended->total, known.ended->failed, known.ended->cut};
   core_.emplace(recovery);
-  auto done = results_->for_each_finished([this](const Finished& finished) { core_->recover_finished(finished.job, finished.failed); });
+  inputs_.emplace(config_.run_directory);
+  auto done = results_->for_each_finished([this, left = inputs_->found()](const Finished& finished) {
+    core_->recover_finished(finished.job, finished.failed);
+    if (!finished.failed && left.contains(finished.job)) inputs_->add(finished.job);
+  });
+  inputs_->drop();
   if (!done) return done;
   done = results_->for_each_ended([this](base::Attempt attempt, base::Outcome outcome, bool counted, bool alone) {
     core_->recover_ended({attempt, outcome, counted, alone});
@@ -273,6 +278,7 @@ void Shell::look_at_writer() {
     log_.warning(failed->message + "; the run goes on, and its outputs are in " + config_.run_directory);
   }
   // Outputs whose reader has gone hold nothing up: they are in the run directory.
+  counts_.emitted = writer_->emitted();
   feed(OutputsEmitted{failed && failed->reader_gone ? ~0ull : writer_->emitted()});
 }
 
@@ -331,6 +337,7 @@ void Shell::carry_out(LogResult& effect) {
     joblog_->add(row);
     has_joblog_lines_ = true;
   }
+  if (result.outcome == base::Outcome::Ok) inputs_->add(result.attempt.job);
   results_->finish(std::move(row));
 }
 
@@ -388,6 +395,7 @@ void Shell::carry_out(const Commit&) {
     for (std::size_t i = 0; i < lengths.size(); ++i) live_[attempt][i] = std::max(live_[attempt][i], lengths[i]);
   }
   written_.clear();
+  inputs_->drop();
   for (const OutputWriter::Freed& freed : freed_) {
     if (freed.attempt) files_->drop(*freed.attempt);
   }

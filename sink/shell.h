@@ -19,6 +19,7 @@
 #include "io/signals.h"
 #include "io/socket.h"
 #include "sink/core.h"
+#include "sink/input_files.h"
 #include "sink/joblog.h"
 #include "sink/output_writer.h"
 #include "sink/result_log.h"
@@ -98,6 +99,7 @@ class Shell {
   std::optional<Joblog> joblog_;
   bool has_joblog_lines_ = false;  // since the last Commit
   std::optional<OutputFiles> files_;
+  std::optional<InputFiles> inputs_;
   std::unique_ptr<OutputWriter> writer_;  // reads both
   std::optional<StatusFile> status_;
   std::string host_;

@@ -1,10 +1,12 @@
 // Where the records of a run come from: a stream or file of lines, or the list given as arguments. A pull source for the ventilator's poll loop: it holds at
 // most what one read brought and the record that is not complete yet.
-// A record is a line without its newline; the last one needs none. Nothing else is taken off: empty lines are records, a CR stays, any byte may occur.
+// A record is what stands before a delimiter, usually a newline; the last one needs none. Nothing else is taken off: empty lines are records, a CR stays, any
+// byte may occur.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -14,18 +16,27 @@
 
 namespace ventilator {
 
+// How a stream is cut into records.
+struct RecordFormat {
+  std::string delimiter = "\n";   // empty: the whole stream is one record
+  std::optional<char> csv = {};   // lines of values with this separator: a newline within double quotes is part of its record, and the delimiter does not count
+};
+
+// What a read of the input has come to.
+enum class SourceState {
+  More,   // ask again; there may be nothing this time
+  End,    // no more, now and later
+  Error,  // as error() says; no more. The input counts as cut behind what was delivered
+};
+
 class JobSource {
  public:
-  enum class State {
-    More,   // ask again; there may be nothing this time
-    End,    // no more records, now and later
-    Error,  // as error() says; no more records. The input counts as cut behind the last record delivered
-  };
+  using State = SourceState;
 
   // Lines from `fd`, which stays the caller's: neither closed nor changed.
-  static JobSource standard_input(int fd = 0);
+  static JobSource standard_input(int fd = 0, RecordFormat format = {});
   // Lines from a file, FIFO or device; `-` is standard input. A FIFO is not ready before its writer has come. A directory is refused.
-  static base::Result<JobSource> file(const std::string& path);
+  static base::Result<JobSource> file(const std::string& path, RecordFormat format = {});
   // The records as they are. One with a newline stays one record; GNU parallel makes two of it, which breaks file names.
   static JobSource list(std::vector<std::string> records);
 
@@ -42,10 +53,12 @@ class JobSource {
 
  private:
   explicit JobSource(std::string text) : text_(std::move(text)) {}
-  static JobSource stream(int fd, std::string text);
+  static JobSource stream(int fd, std::string text, RecordFormat format);
   bool fill();                                      // one read(2); false: failed
   bool add(std::string_view record, std::size_t max_bytes, std::size_t& bytes, std::vector<std::string_view>& records);  // false: not now
   void split(std::size_t max_records, std::size_t max_bytes, std::vector<std::string_view>& records);
+  std::size_t find_delimiter();      // from scanned_ on, which it moves; npos: there is none yet
+  std::size_t find_end_of_csv();
   void refuse(base::Error::Kind kind, std::string message);
 
   std::string text_;
@@ -57,9 +70,12 @@ class JobSource {
   base::Error error_{base::Error::Kind::Io, {}};
   std::uint64_t delivered_ = 0;
 
-  // Of a stream: [begin_, end_) is not delivered; there is no newline in [begin_, scanned_), so that no byte is searched twice.
+  // Of a stream: [begin_, end_) is not delivered; no delimiter begins in [begin_, scanned_), so that no byte is searched twice.
   std::string buffer_;
   std::size_t begin_ = 0, scanned_ = 0, end_ = 0;
+  bool is_searched_ = true;  // up to end_: there is no complete record
+  RecordFormat format_;
+  enum class Csv { ValueBegins, InValue, InQuotes, BehindQuote } csv_ = Csv::ValueBegins;  // at scanned_
 
   std::vector<std::string> list_;
 };

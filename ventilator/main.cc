@@ -10,11 +10,6 @@
 
 namespace {
 
-base::Result<ventilator::JobSource> open_source(const ventilator::Options& options) {
-  if (options.input_file.empty()) return ventilator::JobSource::standard_input();
-  return ventilator::JobSource::file(options.input_file);
-}
-
 base::Result<int> run(const ventilator::Options& options, const std::vector<std::string>& arguments) {
   if (auto fine = io::check_endpoint(options.sink, io::EndpointUse::Connect, options.insecure); !fine) return fine.error();
   if (!options.listen.empty()) {
@@ -26,7 +21,7 @@ base::Result<int> run(const ventilator::Options& options, const std::vector<std:
   if (!listen) return listen.error();
   auto directory = io::open_run_directory(options.run_directory);
   if (!directory) return directory.error();
-  auto source = open_source(options);
+  auto source = ventilator::open_input(options.input, "", 0);
   if (!source) return source.error();
   io::allow_open_files(UINT64_MAX);  // two for each worker
   auto context = io::Context::create(1, 65535);

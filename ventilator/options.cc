@@ -15,7 +15,7 @@ std::optional<cli::Leave> parse(const std::vector<std::string>& arguments, Optio
   app.add_option("--sink", options.sink, "where the sink listens: tcp://HOST:PORT or ipc://PATH")->required()->type_name("ENDPOINT");
   app.add_option("--run-dir", options.run_directory, "directory of the run, the same as the sink's")->required()->type_name("DIR");
   app.add_option("--listen", options.listen, "where to listen for the sink's feedback; default: a free port or path like the sink's")->type_name("ENDPOINT");
-  app.add_option("-a,--arg-file", options.input_file, "read the lines from FILE instead of standard input")->type_name("FILE");
+  add_input(app, options.input);
   cli::add_work(app, options.work);
   add_commands(app, options.commands);
   app.add_flag("--live", options.is_live, "let the outputs of jobs be told as they come: for a sink with --line-buffer or --ungroup");
@@ -28,10 +28,9 @@ std::optional<cli::Leave> parse(const std::vector<std::string>& arguments, Optio
   add_durability(app, options.durability, "power");
   cli::add_take_over(app, [&options] { options.take_over = io::TakeOver::Yes; });
   app.add_flag("--insecure", options.insecure, "allow tcp:// endpoints, through which others could run commands as you");
-  if (auto leave = cli::parse(app, arguments, &options.words)) return leave;
-  if (const std::string* source = cli::find_source(options.words)) {
-    return cli::Leave{cli::kExitUsage, *source + " is for pushmill run; the ventilator reads its records from stdin or --arg-file\n"};
-  }
+  if (auto leave = cli::parse(app, cli::with_values(app, cut_sources(arguments, options.input), bare_input_options()), &options.words)) return leave;
+  if (options.input.dry_run || options.input.reads_joblog()) return cli::Leave{cli::kExitUsage, "--dry-run, --resume, --resume-failed and --retry-failed are for pushmill run\n"};
+  if (auto leave = check_input(options.input, false)) return leave;
   if (auto leave = cli::check_work(options.work, options.words)) return leave;
   if (auto leave = check_commands(app, options.commands, options.work)) return leave;
   if (options.commands.timeout_percent > 0) return cli::Leave{cli::kExitUsage, "--timeout: a share of what jobs take is for pushmill run; here it is a time\n"};

@@ -9,13 +9,15 @@
 #include "io/database.h"
 #include "io/lock.h"
 #include "ventilator/options_commands.h"
+#include "ventilator/options_input.h"
 #include "ventilator/options_policy.h"
 #include "ventilator/options_template.h"
 
 namespace ventilator {
 
 struct Options {
-  std::string sink, listen, run_directory, input_file;
+  std::string sink, listen, run_directory;
+  InputOptions input;
   cli::Work work;
   std::vector<std::string> words;  // of the command template
   PolicyOptions policy;

@@ -28,6 +28,7 @@ struct ReplacementOptions {
   std::vector<std::string> own = {};  // --rpl, each 'STRING EXPRESSION'
   bool quote = false;                 // -q
   bool argv = false;                  // no shell
+  bool is_filter = false;             // what the command is for comes on its stdin: no value is put behind a command that names none
   Many many = Many::Join;
   std::optional<std::uint64_t> total = {};  // of the jobs, where it is known: {##} and {0#}
   std::uint32_t slots = 1;                  // {0%}

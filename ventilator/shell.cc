@@ -23,10 +23,11 @@ constexpr int kFramesPerTurn = 256;
 constexpr std::size_t kRecordsPerTurn = 4096;
 constexpr std::size_t kBytesPerTurn = 1u << 20;
 constexpr base::Duration kLinger{500'000};
+constexpr base::Duration kLookForRoom{20'000};
 constexpr base::Duration kWord{1'000'000};    // between two looks at what is waited for
 }  // namespace
 
-Shell::Shell(io::Context& context, ShellConfig config, std::optional<Template> job_template, std::optional<JobSource> source, const cli::Log& log,
+Shell::Shell(io::Context& context, ShellConfig config, std::optional<Template> job_template, std::optional<Input> source, const cli::Log& log,
              base::Counts& counts)
     : context_(context), config_(std::move(config)), template_(std::move(job_template)), source_(std::move(source)), log_(log), counts_(counts) {}
 
@@ -48,6 +49,8 @@ base::Result<std::optional<int>> Shell::open(int interrupt_fd) {
     if (auto committed = spool_->commit_halts_over(mark->halts); !committed) return committed.error();
     if (auto committed = spool_->commit_ended(mark->exit_status); !committed) return committed.error();
   }
+  accepted_before_ = spool_->summary().accepted;
+  Blocks::drop_leftovers(config_.run_directory, accepted_before_);
   if (auto fits = match_input(interrupt_fd); !fits) return fits.error();
   const Spool::Summary& summary = spool_->summary();
   if (summary.ended && !is_interrupted_ && !goes_on_behind_cut()) {
@@ -83,9 +86,11 @@ base::Status Shell::match_input(int interrupt_fd) {
       is_interrupted_ = true;
       return base::ok();
     }
-    const JobSource::State state = source_->read(kRecordsPerTurn, kBytesPerTurn, records_);
-    for (std::string_view record : records_) {
-      if (auto encoded = template_->encode({job + 1, {record}}, spec); !encoded) {
+    const JobSource::State state = next_jobs();
+    store_blocks();
+    if (failure_) return *failure_;
+    for (const Arguments& arguments : source_->jobs()) {
+      if (auto encoded = template_->encode(arguments, spec); !encoded) {
         if (job < accepted) return base::Error{base::Error::Kind::Conflict, "the input differs from that of this run: " + encoded.error().message};
         is_source_at_end_ = true;
         source_error_ = encoded.error().message;
@@ -149,11 +154,15 @@ base::Result<std::optional<int>> Shell::run() {
   while (!has_exited_ && !failure_) {
     const bool reads = may_read();
     const int input_fd = reads ? source_->fd() : -1;
-    if (reactor_.is_watching(kInput) && input_fd < 0) reactor_.unwatch(kInput);
+    if (reactor_.is_watching(kInput) && input_fd != input_fd_) reactor_.unwatch(kInput);  // another source has its turn
     if (!reactor_.is_watching(kInput) && input_fd >= 0) reactor_.watch(input_fd, POLLIN, kInput);
+    input_fd_ = input_fd;
     const bool is_busy = (reads && input_fd < 0) || !broken_.empty();
     bool input_ready = reads && input_fd < 0;
-    for (io::Reactor::Tag tag : reactor_.wait(is_busy ? base::TimePoint{} : core_->next_deadline())) {
+    // Nobody tells when outputs have been written and blocks may come.
+    const bool waits_for_room = !reads && !blocks_ahead_.empty() && !is_source_at_end_ && !is_stopping_;
+    const base::TimePoint deadline = waits_for_room ? std::min(core_->next_deadline(), io::now() + kLookForRoom) : core_->next_deadline();
+    for (io::Reactor::Tag tag : reactor_.wait(is_busy ? base::TimePoint{} : deadline)) {
       if (tag == kInput) input_ready = true;
       else if (tag == kStop) has_exited_ = true;
       else if (tag == kDrain) is_stopping_ = true, reactor_.unwatch(kDrain), feed(Stop{});
@@ -229,18 +238,51 @@ void Shell::say_what_is_waited_for() {
 
 // ---- input
 
-bool Shell::may_read() const {
+bool Shell::may_read() {
+  // Whatever the order in which jobs end: of so many blocks neither input nor output is on the disk any more.
+  const std::uint64_t gone = config_.is_embedded ? counts_.emitted.load() : core_->jobs().finished();
+  for (; !blocks_ahead_.empty() && accepted_before_ < gone; ++accepted_before_) {
+    bytes_ahead_ -= std::min(bytes_ahead_, blocks_ahead_.front());
+    blocks_ahead_.pop_front();
+  }
   return source_ && !is_source_at_end_ && !is_stopping_ && !core_->is_halting() && bytes_ahead_ < config_.spool_bytes;
 }
 
+// What of the input depends on the run and its template is settled before the first read.
+JobSource::State Shell::next_jobs() {
+  if (!std::exchange(has_read_, true)) {
+    source_->seed(content_hash({reinterpret_cast<const char*>(spool_->summary().run.bytes.data()), spool_->summary().run.bytes.size()}));
+    source_->measure_with([this](const Arguments& arguments) { return template_->length(arguments); });
+  }
+  const JobSource::State state = source_->read(kRecordsPerTurn, kBytesPerTurn);
+  if (!has_names_ && !source_->jobs().empty()) {
+    has_names_ = true;
+    if (const auto names = source_->names(); !names.empty()) template_->set_names(names);
+  }
+  return state;
+}
+
+// What the jobs that were read last have on stdin goes to the run directory before they are accepted.
+void Shell::store_blocks() {
+  Blocks* const blocks = source_->blocks();
+  if (blocks == nullptr) return;
+  insist([&] { return blocks->store(spool_->summary().accepted); });
+  for (const Arguments& job : blocks->jobs()) {
+    if (job.number <= spool_->summary().accepted) continue;
+    blocks_ahead_.push_back(job.input != nullptr && job.input->path.starts_with(config_.run_directory) ? job.input->length : 0);
+    bytes_ahead_ += blocks_ahead_.back();
+  }
+}
+
 void Shell::read_input() {
-  const JobSource::State state = source_->read(kRecordsPerTurn, kBytesPerTurn, records_);
+  const JobSource::State state = next_jobs();
+  store_blocks();
+  if (failure_) return;
   std::vector<std::string> specs;
-  specs.reserve(records_.size());
-  base::JobId job = spool_->summary().accepted;
-  for (std::string_view record : records_) {
+  specs.reserve(source_->jobs().size());
+  for (const Arguments& arguments : source_->jobs()) {
     std::string spec;
-    if (auto encoded = template_->encode({++job, {record}}, spec); !encoded) {
+    if (auto encoded = template_->encode(arguments, spec); !encoded) {
       is_source_at_end_ = true;
       source_error_ = encoded.error().message;
       break;

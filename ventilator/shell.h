@@ -1,6 +1,7 @@
 // The ventilator's loop: it reads the input, spools it, hands messages to the core and carries out what the core wants, in order: commits, then sends.
 #pragma once
 
+#include <deque>
 #include <functional>
 #include <optional>
 #include <string>
@@ -18,7 +19,7 @@
 #include "io/socket.h"
 #include "ventilator/core.h"
 #include "ventilator/downlink.h"
-#include "ventilator/job_source.h"
+#include "ventilator/input.h"
 #include "ventilator/spool.h"
 #include "ventilator/template.h"
 
@@ -44,7 +45,7 @@ struct ShellConfig {
 class Shell {
  public:
   // `source`: none when an interrupted run is only to be finished.
-  Shell(io::Context& context, ShellConfig config, std::optional<Template> job_template, std::optional<JobSource> source, const cli::Log& log, base::Counts& counts);
+  Shell(io::Context& context, ShellConfig config, std::optional<Template> job_template, std::optional<Input> source, const cli::Log& log, base::Counts& counts);
 
   // Opens the run directory's databases and sees whether template and input fit the run that is in them. The value is the exit status of a run that had
   // ended already. Errors: Conflict when they do not fit, Busy when another ventilator has the run. May wait for input; `interrupt_fd`, when readable, ends
@@ -62,7 +63,9 @@ class Shell {
   base::Status open_uplink();
   void say_cut(const std::string& reason) const;
   void end_input(bool cut, const std::string& reason);
-  bool may_read() const;
+  bool may_read();
+  void store_blocks();
+  JobSource::State next_jobs();
   void read_input();
   void append(std::vector<std::string>& specs);
   void receive();
@@ -90,20 +93,23 @@ class Shell {
   io::Context& context_;
   ShellConfig config_;
   std::optional<Template> template_;
-  std::optional<JobSource> source_;
+  std::optional<Input> source_;
   const cli::Log& log_;
   base::Counts& counts_;
 
   std::optional<io::Lock> lock_;
   std::optional<Spool> spool_;
-  std::vector<std::string_view> records_;
   std::vector<std::string> surplus_;   // specs read behind the accepted ones while the input was compared
+  bool has_read_ = false, has_names_ = false;
   bool is_source_at_end_ = false;
   bool is_interrupted_ = false;        // while the input was compared
   std::string source_error_;
   std::uint64_t bytes_ahead_ = 0;      // spooled in this life and not dispatched
+  std::deque<std::uint64_t> blocks_ahead_;  // bytes of those that jobs of this life read and that are on the disk, or their outputs are: oldest first
+  base::JobId accepted_before_ = 0;    // this life
 
   io::Reactor reactor_;
+  int input_fd_ = -1;                  // that is watched
   std::optional<io::Pull> feedback_;
   std::optional<io::Uplink> uplink_;  // none: it could not be opened
   io::Monitor link_;

@@ -56,13 +56,14 @@ Template Template::parse(const std::vector<std::string>& words, JobDefaults defa
 void Template::parse_words() {
   auto replacements = Replacements::make(options_);
   if (!replacements) replacements = Replacements::make({});
-  phrase_ = Phrase::parse(words_, std::move(*replacements), options_.many, &options_.value);
+  const std::string* const appended = options_.is_filter && !words_.empty() ? nullptr : &options_.value;
+  phrase_ = Phrase::parse(words_, std::move(*replacements), options_.many, appended);
   quoting_ = phrase_.begins_with_value() ? Phrase::Quoting::None : Phrase::Quoting::Values;
   const std::string options = options_.text();
   text_ = options.empty() ? "" : options + "\n";
   const bool is_apart = options_.quote || options_.argv;  // the borders of the words count
   for (std::size_t i = 0; i < words_.size(); ++i) text_ += (i > 0 ? " " : "") + (is_apart ? base::shell_quote(words_[i]) : words_[i]);
-  if (!phrase_.has_replacements() || words_.empty()) text_ += (words_.empty() ? "" : " ") + options_.value;
+  if (appended != nullptr && (!phrase_.has_replacements() || words_.empty())) text_ += (words_.empty() ? "" : " ") + options_.value;
 }
 
 void Template::set_names(const std::vector<std::string>& names) {
@@ -194,6 +195,10 @@ base::Result<base::JobSpec> Template::compose(const Arguments& arguments) const 
   if (!made) return made.error();
   base::JobSpec spec{std::move(*made), defaults_.time_limit};
   if (labels_.is_wanted() || arguments.has_own_number) wire::encode_label(labels_.make(arguments), spec.label);
+  if (auto* command = std::get_if<base::Command>(&spec.work)) {
+    command->stdin_bytes = arguments.stdin_bytes;
+    if (arguments.input != nullptr) command->input = *arguments.input;
+  }
   return spec;
 }
 

@@ -27,9 +27,10 @@ constexpr base::Duration kFirstRetry{20'000};  // doubled with each try
 // last event would be taken for one of the seat's next job.
 constexpr std::uint64_t kSocketEvent = std::uint64_t{1} << 62;
 constexpr std::uint64_t kSignalEvent = kSocketEvent + 1;
+constexpr std::size_t kStdin = 2;  // beside the numbers of the two streams
 constexpr std::uint64_t stream_event(std::uint32_t serial, std::uint32_t seat, std::size_t stream) {
   static_assert(kSeats <= 1u << 16);
-  return std::uint64_t{serial} << 17 | std::uint64_t{seat} << 1 | stream;
+  return std::uint64_t{serial} << 18 | std::uint64_t{seat} << 2 | stream;
 }
 
 base::TimePoint monotonic_now() { return std::chrono::time_point_cast<base::Duration>(std::chrono::steady_clock::now()); }
@@ -42,9 +43,9 @@ base::WallTime wall_now() {
 
 std::uint64_t microseconds(const timeval& t) { return static_cast<std::uint64_t>(t.tv_sec) * 1'000'000 + static_cast<std::uint64_t>(t.tv_usec); }
 
-void add_to_poll(int poll_fd, int fd, std::uint64_t about) {
+void add_to_poll(int poll_fd, int fd, std::uint64_t about, std::uint32_t events = EPOLLIN) {
   epoll_event event{};
-  event.events = EPOLLIN;
+  event.events = events;
   event.data.u64 = about;
   epoll_ctl(poll_fd, EPOLL_CTL_ADD, fd, &event);
 }
@@ -110,8 +111,9 @@ void Keeper::take_events(base::TimePoint now) {
       has_children = true;
     } else if (about == kSocketEvent) {
       has_messages = true;
-    } else if (const auto at = jobs_.find(static_cast<std::uint32_t>(about >> 1) & (kSeats - 1)); at != jobs_.end() && at->second->serial == about >> 17) {
-      on_readable(*at->second, about & 1);
+    } else if (const auto at = jobs_.find(static_cast<std::uint32_t>(about >> 2) & (kSeats - 1)); at != jobs_.end() && at->second->serial == about >> 18) {
+      if ((about & 3) == kStdin) on_hungry(*at->second);
+      else on_readable(*at->second, about & 3);
     }
   }
   if (has_children) on_children();
@@ -166,17 +168,18 @@ void Keeper::launch(Job& job) {
   job.started = monotonic_now();
   job.deadline = base::kNever;
   job.ooms_seen = oom_->seen(job.started);
-  const Launch launch = launcher_->launch(job.start, *shared_);
+  Launch launch = launcher_->launch(job.start, *shared_);
   if (const auto* cannot = std::get_if<CannotLaunch>(&launch)) return report_unstarted(job, base::Outcome::Failed, cannot->exit_code, cannot->reason);
   if (const auto* later = std::get_if<LaunchLater>(&launch)) {
     if (++job.tries == kMostTries) return report_unstarted(job, base::Outcome::Failed, kCannotExecute, later->reason);
     job.deadline = job.started + kFirstRetry * (1 << (job.tries - 1));
     return;
   }
-  const auto& launched = std::get<Launched>(launch);
+  auto& launched = std::get<Launched>(launch);
   job.pid = launched.pid;
   job.streams[0].fd = launched.out;
   job.streams[1].fd = launched.err;
+  job.feed = std::move(launched.feed);
   for (Stream& stream : job.streams) stream.granted = hello_.output_window;
   base::Command& command = job.start.command;
   base::Command rest;  // what is needed at its end; the others are the command's now
@@ -193,6 +196,7 @@ void Keeper::launch(Job& job) {
 void Keeper::watch(Job& job) {
   if (job.start.streams.is_given()) return;  // they are the worker's
   for (std::size_t i = 0; i < job.streams.size(); ++i) add_to_poll(poll_fd_, job.streams[i].fd, stream_event(job.serial, job.start.seat, i));
+  if (job.feed) add_to_poll(poll_fd_, job.feed->fd(), stream_event(job.serial, job.start.seat, kStdin), EPOLLOUT);
 }
 
 void Keeper::on_kill(const base::Attempt& attempt) {
@@ -280,6 +284,18 @@ void Keeper::on_readable(Job& job, std::size_t index) {
   if (stream.length < stream.granted) return;
   stream.is_paused = true;
   epoll_ctl(poll_fd_, EPOLL_CTL_DEL, stream.fd, nullptr);
+}
+
+void Keeper::on_hungry(Job& job) {
+  if (!job.feed) return;
+  const Feed::State state = job.feed->step();
+  if (state == Feed::State::Waiting) return;
+  if (state == Feed::State::Cut && !job.ending) {  // the command must not take the rest for the whole
+    become_ending(job, base::Outcome::Failed);
+    job.ending->reason = "its input " + job.feed->input().path + " has become shorter while it was read";
+  }
+  epoll_ctl(poll_fd_, EPOLL_CTL_DEL, job.feed->fd(), nullptr);
+  job.feed.reset();
 }
 
 bool Keeper::try_reap(Job& job) {

@@ -5,7 +5,7 @@ target_link_libraries(process_tree PRIVATE base)
 add_library(keeper_runner STATIC keeper_pool.cc keeper_runner.cc orphans.cc)
 target_link_libraries(keeper_runner PUBLIC process_tree PRIVATE base)
 
-add_library(keeper_loop STATIC keeper.cc keeper_deadline.cc keeper_launch.cc keeper_spawn.cc direct_exec.cc)
+add_library(keeper_loop STATIC keeper.cc keeper_deadline.cc keeper_feed.cc keeper_launch.cc keeper_spawn.cc direct_exec.cc)
 target_link_libraries(keeper_loop PUBLIC process_tree PRIVATE base)
 
 add_executable(keeper keeper_main.cc)

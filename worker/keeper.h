@@ -50,6 +50,7 @@ class Keeper {
     pid_t pid = 0;  // 0: not started yet, to be tried again at `deadline`
     unsigned tries = 0;
     std::array<Stream, 2> streams;  // stdout, stderr
+    std::unique_ptr<Feed> feed;     // of its stdin, until all is written
     base::WallTime started_at = 0;
     base::TimePoint started{};
     base::TimePoint deadline = base::kNever;
@@ -68,6 +69,7 @@ class Keeper {
   void enforce_run_until(base::TimePoint now);
   void on_peer_gone();
   void on_readable(Job& job, std::size_t stream);
+  void on_hungry(Job& job);
   void on_children();
   void on_leader_end(Job& job);
   void on_deadlines(base::TimePoint now);

@@ -112,6 +112,7 @@ struct Launcher::Environment {
 struct Launcher::Streams {
   int in = -1, out[2] = {-1, -1}, err[2] = {-1, -1};
   bool owns_in = false;
+  std::unique_ptr<Feed> feed;
   ~Streams() {
     if (owns_in && in >= 0) close(in);
     for (int fd : {out[0], out[1], err[0], err[1]})
@@ -119,10 +120,23 @@ struct Launcher::Streams {
   }
   bool open(const KeeperStart& start, int null) {
     if (start.streams.is_given()) return open_given(start.streams);
-    const std::string& bytes = start.command.stdin_bytes;
-    owns_in = !bytes.empty();
-    in = owns_in ? stdin_file(bytes) : null;
+    if (in < 0) {
+      const std::string& bytes = start.command.stdin_bytes;
+      owns_in = !bytes.empty();
+      in = owns_in ? stdin_file(bytes) : null;
+    }
     return in >= 0 && pipe2(out, O_CLOEXEC) == 0 && pipe2(err, O_CLOEXEC) == 0;
+  }
+  // Before open(). Takes the file.
+  bool open_input(int file, const base::Command& command) {
+    owns_in = true;
+    if (command.stdin_bytes.empty() && is_whole_file(file, command.input)) return in = file, true;
+    int pipe[2];
+    if (pipe2(pipe, O_CLOEXEC) != 0) return close(file), false;
+    fcntl(pipe[1], F_SETFL, O_NONBLOCK);
+    in = pipe[0];
+    feed = std::make_unique<Feed>(pipe[1], file, command.stdin_bytes, command.input);
+    return true;
   }
   bool open_given(const StreamPaths& paths) {
     owns_in = true;
@@ -218,7 +232,14 @@ SpawnOutcome Launcher::spawn_line(SpawnPlan& plan, const KeeperStart& start, con
 
 Launch Launcher::launch(const KeeperStart& start, SharedSeats& seats) {
   Streams streams;
-  if (!streams.open(start, null_)) {
+  bool has_input = true;
+  if (!start.streams.is_given() && !start.command.input.path.empty()) {
+    std::string why_not;
+    const int file = open_input(start.command.input, why_not);
+    if (file < 0) return CannotLaunch{kCannotExecute, why_not};
+    has_input = streams.open_input(file, start.command);
+  }
+  if (!has_input || !streams.open(start, null_)) {
     const std::string reason = std::string("cannot make the command's streams: ") + std::strerror(errno);
     if (is_passing(errno)) return LaunchLater{reason};
     return CannotLaunch{kCannotExecute, reason};
@@ -245,7 +266,7 @@ Launch Launcher::launch(const KeeperStart& start, SharedSeats& seats) {
     if (is_passing(outcome.error)) return LaunchLater{std::move(why.reason)};
     return why;
   }
-  const Launched launched{outcome.pid, streams.out[0], streams.err[0]};
+  Launched launched{outcome.pid, streams.out[0], streams.err[0], std::move(streams.feed)};
   streams.out[0] = streams.err[0] = -1;
   return launched;
 }

@@ -5,11 +5,13 @@
 #include <sys/resource.h>
 
 #include <csignal>
+#include <memory>
 #include <string>
 #include <variant>
 #include <vector>
 
 #include "worker/direct_exec.h"
+#include "worker/keeper_feed.h"
 #include "worker/keeper_seats.h"
 #include "worker/keeper_spawn.h"
 
@@ -22,6 +24,7 @@ inline constexpr int kNotFound = 127;
 struct Launched {
   pid_t pid;
   int out, err;  // ends to read from, close-on-exec, blocking; -1 when the command was given streams of the worker
+  std::unique_ptr<Feed> feed = {};  // of its stdin, where that has to be written
 };
 struct CannotLaunch {
   int exit_code;

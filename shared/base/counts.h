@@ -11,6 +11,7 @@ struct Counts {
   std::atomic<bool> is_input_ended{false};  // accepted is the total
   std::atomic<std::uint64_t> finished{0};
   std::atomic<std::uint64_t> failed{0};
+  std::atomic<std::uint64_t> emitted{0};    // jobs whose outputs were written
   std::atomic<std::uint64_t> running{0};    // on workers, as far as the ventilator knows
 };
 

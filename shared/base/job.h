@@ -18,6 +18,7 @@ struct InputFile {
   std::string path;  // absolute; empty: none
   std::uint64_t offset = 0;
   std::uint64_t length = 0;  // bytes
+  std::uint64_t mark = 0;    // stands for what is in it: another content has another
   bool operator==(const InputFile&) const = default;
 };
 
@@ -33,7 +34,7 @@ struct Command {
   std::vector<std::uint32_t> slot_marks = {};  // where in `line`, in bytes and rising, the number of the slot is to be put in before it runs
   std::int32_t nice = 0;                 // added to the worker's niceness
   bool live = false;                     // its outputs are told as they come, not at its end
-  InputFile input = {};                  // its stdin, in place of stdin_bytes
+  InputFile input = {};                  // its stdin, behind stdin_bytes
   bool operator==(const Command&) const = default;
 };
 

@@ -40,6 +40,32 @@ void take_last(CLI::App& app) {
   }
 }
 
+std::vector<std::string> with_values(const CLI::App& app, const std::vector<std::string>& arguments, const std::vector<BareOption>& bare) {
+  std::vector<std::string> full;
+  for (auto word = arguments.begin(); word != arguments.end(); ++word) {
+    if (word->size() < 2 || (*word)[0] != '-' || *word == "--") {  // the options end here
+      full.insert(full.end(), word, arguments.end());
+      break;
+    }
+    const auto left_out = std::find_if(bare.begin(), bare.end(), [&](const BareOption& option) { return option.name == *word; });
+    if (left_out != bare.end()) {
+      full.push_back((*word)[1] == '-' ? *word + "=" + left_out->value : *word + left_out->value);
+      continue;
+    }
+    full.push_back(*word);
+    // A value of its own is no option, whatever it looks like.
+    const bool is_long = (*word)[1] == '-';
+    if (is_long && word->find('=') != std::string::npos) continue;
+    for (std::size_t i = 1; i < (is_long ? 2 : word->size()); ++i) {
+      const CLI::Option* option = app.get_option_no_throw(is_long ? *word : std::string{'-', (*word)[i]});
+      if (option == nullptr || option->get_items_expected_max() == 0) continue;
+      if ((is_long || i + 1 == word->size()) && word + 1 != arguments.end()) full.push_back(*++word);
+      break;
+    }
+  }
+  return full;
+}
+
 namespace {
 
 constexpr std::size_t kHelpWidth = 100, kTextColumn = 28;
@@ -150,11 +176,6 @@ CLI::Option* add_choice(CLI::App& app, const std::string& name, const std::vecto
 
 void add_take_over(CLI::App& app, const std::function<void()>& take) {
   app.add_flag_callback("--take-over", take, "take the run directory from a host that is dead: needed on network file systems only, where nobody else can tell");
-}
-
-const std::string* find_source(const std::vector<std::string>& words) {
-  const auto found = std::find_if(words.begin(), words.end(), [](const std::string& word) { return word == ":::" || word == "::::" || word == ":::+" || word == "::::+"; });
-  return found == words.end() ? nullptr : &*found;
 }
 
 void add_work(CLI::App& app, Work& work) {

@@ -30,6 +30,13 @@ std::optional<Leave> parse(CLI::App& app, const std::vector<std::string>& argume
 // Of an option that is given more than once the last counts, but for those that are made to be.
 void take_last(CLI::App& app);
 
+// What stands for an option whose value may be left out: `-l`, whose value, if any, follows without a space.
+struct BareOption {
+  std::string name, value;
+};
+// `arguments` with the values that were left out.
+std::vector<std::string> with_values(const CLI::App& app, const std::vector<std::string>& arguments, const std::vector<BareOption>& bare);
+
 // The usage line of the help, and its shape: options under the headings of their groups, each text wrapped beside its option.
 void set_usage(CLI::App& app, const std::string& usage);
 
@@ -47,9 +54,6 @@ CLI::Option* add_choice(CLI::App& app, const std::string& name, const std::vecto
 
 // --take-over: `take` is called when it is given.
 void add_take_over(CLI::App& app, const std::function<void()>& take);
-
-// The first of the words that name a source of arguments in GNU parallel (:::, ::::, :::+, ::::+); null: there is none.
-const std::string* find_source(const std::vector<std::string>& words);
 
 // What jobs are when they are not commands: --call, --coprocess and --framing, and what is wrong about them beside each other or the words of a command.
 struct Work {

@@ -16,6 +16,7 @@
 #include <iterator>
 #include <memory>
 #include <tuple>
+#include <utility>
 #include <vector>
 
 #include "io/entropy.h"
@@ -102,6 +103,12 @@ bool is_database_file(const std::string& name) {
 bool is_output_file(const std::string& name) {
   return (name.ends_with(".out") || name.ends_with(".err")) && name.find_first_not_of("0123456789.") == name.size() - 3;
 }
+
+// JOB
+bool is_input_file(const std::string& name) { return !name.empty() && name.find_first_not_of("0123456789") == std::string::npos; }
+
+// The folders that a run makes in its directory, and what is ours in them.
+constexpr std::pair<const char*, bool (*)(const std::string&)> kFolders[] = {{kOutputs, is_output_file}, {kInputs, is_input_file}};
 
 bool holds_run(const std::vector<std::string>& names) {
   return std::any_of(names.begin(), names.end(), [](const std::string& name) {
@@ -250,11 +257,13 @@ base::Result<RunDirectory> create_run_directory(const std::string& parent) {
 base::Status remove_run_directory(const std::string& path) {
   for (const char* database : kDatabases)
     for (const char* suffix : kDatabaseSuffixes) ::unlink((path + "/" + database + suffix).c_str());
-  const std::string outputs = path + "/" + kOutputs;
-  // A user may have put something there too, or a link to a directory of their own in its place.
-  for (const std::string& name : names_in(outputs, O_NOFOLLOW))
-    if (is_output_file(name)) ::unlink((outputs + "/" + name).c_str());
-  ::rmdir(outputs.c_str());
+  for (const auto& [folder, is_ours] : kFolders) {
+    const std::string inside = path + "/" + folder;
+    // A user may have put something there too, or a link to a directory of their own in its place.
+    for (const std::string& name : names_in(inside, O_NOFOLLOW))
+      if (is_ours(name)) ::unlink((inside + "/" + name).c_str());
+    ::rmdir(inside.c_str());
+  }
   for (const char* name : kOtherFiles) ::unlink((path + "/" + name).c_str());
   if (::rmdir(path.c_str()) != 0 && errno != ENOENT) return failure(path, "cannot remove", errno);
   return base::ok();
@@ -263,13 +272,15 @@ base::Status remove_run_directory(const std::string& path) {
 std::string stranger_in(const std::string& path) {
   for (const std::string& name : names_in(path)) {
     const bool is_other = std::find(std::begin(kOtherFiles), std::end(kOtherFiles), name) != std::end(kOtherFiles);
-    if (!is_other && name != kOutputs && !is_database_file(name)) return name;
+    if (!is_other && name != kOutputs && name != kInputs && !is_database_file(name)) return name;
   }
-  const std::string outputs = path + "/" + kOutputs;
-  struct stat status {};
-  if (::lstat(outputs.c_str(), &status) == 0 && !S_ISDIR(status.st_mode)) return kOutputs;
-  for (const std::string& name : names_in(outputs, O_NOFOLLOW))
-    if (!is_output_file(name)) return std::string(kOutputs) + "/" + name;
+  for (const auto& [folder, is_ours] : kFolders) {
+    const std::string inside = path + "/" + folder;
+    struct stat status {};
+    if (::lstat(inside.c_str(), &status) == 0 && !S_ISDIR(status.st_mode)) return folder;
+    for (const std::string& name : names_in(inside, O_NOFOLLOW))
+      if (!is_ours(name)) return std::string(folder) + "/" + name;
+  }
   return {};
 }
 

@@ -13,6 +13,9 @@ namespace io {
 // What the sink says of itself while it lives, in its run directory.
 inline constexpr const char* kStatusFile = "status.json";
 
+// A folder in it for what jobs read on stdin, in files named by their numbers: the ventilator makes them, the sink drops those of jobs that have succeeded.
+inline constexpr const char* kInputs = "inputs";
+
 struct RunDirectory {
   std::string path;  // absolute
   bool is_new = false;

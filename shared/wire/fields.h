@@ -141,7 +141,7 @@ inline constexpr auto kFields<Refused> = std::tuple{&Refused::worker, &Refused::
 
 // A command, a call and a record as they stand in a spec, behind its head.
 template <>
-inline constexpr auto kFields<base::InputFile> = std::tuple{&base::InputFile::path, &base::InputFile::offset, &base::InputFile::length};
+inline constexpr auto kFields<base::InputFile> = std::tuple{&base::InputFile::path, &base::InputFile::offset, &base::InputFile::length, &base::InputFile::mark};
 template <>
 inline constexpr auto kFields<base::Command> = std::tuple{
     &base::Command::line, &base::Command::argv, &base::Command::shell, &base::Command::stdin_bytes, &base::Command::directory,

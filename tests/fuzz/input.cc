@@ -6,18 +6,18 @@
 #include <vector>
 
 #include "fuzz.h"
-#include "ventilator/job_source.h"
+#include "ventilator/input.h"
 #include "ventilator/template.h"
 #include "wire/codec.h"
 
 namespace {
 
-std::vector<std::string> records_of(std::string_view stream) {
+std::vector<std::string> records_of(std::string_view stream, std::string_view delimiter) {
   std::vector<std::string> records;
   while (!stream.empty()) {
-    const std::size_t end = stream.find('\n');
+    const std::size_t end = stream.find(delimiter);
     records.emplace_back(stream.substr(0, end));
-    stream.remove_prefix(end == std::string_view::npos ? stream.size() : end + 1);
+    stream.remove_prefix(end == std::string_view::npos ? stream.size() : end + delimiter.size());
   }
   return records;
 }
@@ -30,6 +30,30 @@ ventilator::Template template_of(unsigned char kind, std::string_view text) {
     case 2: return ventilator::Template::call("echo", 1, (kind & 4) != 0, defaults);
     default: return ventilator::Template::coprocess(std::string(text), static_cast<base::Framing>((kind >> 2) % 3), defaults);
   }
+}
+
+// The same bytes as values of columns, packed and numbered: whatever comes, all of it does.
+void read_columns(std::string_view bytes, unsigned char kind, std::size_t most_records, std::size_t most_bytes) {
+  const auto columns = (kind & 1) != 0 ? ventilator::Columns::csv(',', ventilator::Trim::Both) : *ventilator::Columns::split_at((kind & 2) != 0 ? "(,)|\\s*" : ",", ventilator::Trim::Left);
+  ventilator::Rows rows;
+  columns.add(bytes, rows);
+  MUST(rows.size() == 1 && !rows.values.empty());
+  std::size_t length = 0;
+  for (const std::string_view value : rows.values) length += value.size();
+  MUST(length <= bytes.size());
+
+  static const int file = ::memfd_create("csv", MFD_CLOEXEC);
+  MUST(::ftruncate(file, 0) == 0 && ::pwrite(file, bytes.data(), bytes.size(), 0) == static_cast<ssize_t>(bytes.size()) && ::lseek(file, 0, SEEK_SET) == 0);
+  ventilator::Input input(ventilator::JobSource::standard_input(file, {"\n", (kind & 4) != 0 ? std::optional(',') : std::nullopt}));
+  input.measure_with([](const ventilator::Arguments& arguments) { return 2 * arguments.values.size(); });
+  if ((kind & 8) != 0) input.pack({true, most_records, false, most_bytes + 1, (kind & 16) != 0 ? 3u : 0u});
+  base::JobId number = 0;
+  auto state = ventilator::SourceState::More;
+  while (state == ventilator::SourceState::More) {
+    state = input.read(most_records, most_bytes);
+    for (const ventilator::Arguments& job : input.jobs()) MUST(job.number == ++number && !job.values.empty());
+  }
+  MUST(state == ventilator::SourceState::End || (kind & 4) != 0);
 }
 
 }  // namespace
@@ -46,8 +70,9 @@ void fuzz(std::string_view bytes) {
 
   static const int file = ::memfd_create("input", MFD_CLOEXEC);
   MUST(::ftruncate(file, 0) == 0 && ::pwrite(file, bytes.data(), bytes.size(), 0) == static_cast<ssize_t>(bytes.size()) && ::lseek(file, 0, SEEK_SET) == 0);
-  auto source = ventilator::JobSource::standard_input(file);
-  const std::vector<std::string> expected = records_of(bytes);
+  const std::string delimiter = (kind & 32) != 0 ? "ab" : "\n";
+  auto source = ventilator::JobSource::standard_input(file, {delimiter});
+  const std::vector<std::string> expected = records_of(bytes, delimiter);
   std::vector<std::string_view> records;
   std::size_t seen = 0;
   auto state = ventilator::JobSource::State::More;
@@ -69,4 +94,5 @@ void fuzz(std::string_view bytes) {
     }
   }
   MUST(state == ventilator::JobSource::State::End && seen == expected.size());
+  read_columns(bytes, kind >> 3, most_records, most_bytes);
 }

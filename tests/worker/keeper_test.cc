@@ -142,6 +142,39 @@ TEST_CASE("standard input is empty, or the bytes given") {
   CHECK(harness.run(command).out == "8388608\n");
 }
 
+TEST_CASE("standard input is a file, or the part of one behind the bytes given") {
+  Harness harness;
+  const TemporaryDirectory directory;
+  const std::string path = directory.path() + "/input";
+  std::string bytes(3u << 20, 'x');
+  for (std::size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<char>('a' + i % 23);
+  std::ofstream(path) << bytes;
+  base::Command command = line("readlink /proc/self/fd/0; wc -c");
+  command.input = {path, 0, bytes.size()};
+  CHECK(harness.run(command).out == path + "\n3145728\n");
+  command = words({"cksum"});
+  command.input = {path, 5, (2u << 20) + 1};
+  command.stdin_bytes = "head\n";
+  base::Command same = words({"cksum"});
+  same.stdin_bytes = "head\n" + bytes.substr(5, (2u << 20) + 1);
+  CHECK(harness.run(command).out == harness.run(same).out);
+  command = words({"head", "-c", "3"});  // the rest is nobody's
+  command.input = {path, 1, 2u << 20};
+  CHECK(harness.run(command).out == "bcd");
+}
+
+TEST_CASE("a command whose input is missing or too short fails and says so") {
+  Harness harness;
+  const TemporaryDirectory directory;
+  base::Command command = words({"cat"});
+  command.input = {directory.path() + "/input", 0, 4};
+  const auto missing = harness.run(command);
+  CHECK(missing.outcome == Outcome::Failed);
+  CHECK_THAT(missing.reason, Catch::Contains("cannot be read: No such file"));
+  std::ofstream(command.input.path) << "abc";
+  CHECK_THAT(harness.run(command).reason, Catch::Contains("has become shorter"));
+}
+
 TEST_CASE("a command runs in the directory given, else in the worker's own") {
   Harness harness;
   TemporaryDirectory directory;

@@ -1,0 +1,66 @@
+#include "pushmill/dry_run.h"
+
+#include <poll.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <type_traits>
+
+#include "cli/environment.h"
+#include "cli/exit_status.h"
+#include "io/entropy.h"
+#include "ventilator/template.h"
+#include "wire/codec.h"
+
+namespace pushmill {
+
+namespace {
+
+constexpr std::size_t kJobsPerTurn = 4096, kBytesPerTurn = 1u << 20;
+
+// Slots are taken in turn.
+std::string line_of(const base::Command& command, std::uint64_t slot) {
+  if (!command.argv.empty()) return base::shell_join(command.argv);
+  std::string line = command.line;
+  for (auto mark = command.slot_marks.rbegin(); mark != command.slot_marks.rend(); ++mark) line.insert(*mark, std::to_string(slot));
+  return line;
+}
+
+}  // namespace
+
+base::Result<int> dry_run(const RunOptions& options, const std::string& shell) {
+  const std::uint32_t slots = options.slots > 0 ? options.slots : cli::default_slots();
+  auto input = options.pipe.is_on() ? ventilator::open_blocks(options.pipe, options.input, "", options.durability, slots)
+                                    : ventilator::open_input(options.input, options.joblog, slots);
+  if (!input) return input.error();
+  auto made = ventilator::Template::of(options.job_work(), {shell, "", options.timeout, options.term_seq, options.kill_leftovers});
+  input->seed(io::random_seed());
+  input->measure_with([&made](const ventilator::Arguments& arguments) { return made.length(arguments); });
+  auto state = ventilator::SourceState::More;
+  std::uint64_t count = 0;
+  for (bool is_first = true; state == ventilator::SourceState::More;) {
+    if (pollfd ready{input->fd(), POLLIN, 0}; ready.fd >= 0 && ::poll(&ready, 1, -1) <= 0) continue;
+    state = input->read(kJobsPerTurn, kBytesPerTurn);
+    if (is_first && !input->jobs().empty()) {
+      is_first = false;
+      if (const auto names = input->names(); !names.empty()) made.set_names(names);
+    }
+    for (const ventilator::Arguments& arguments : input->jobs()) {
+      const auto spec = made.compose(arguments);
+      if (!spec) return std::fflush(stdout), spec.error();
+      const std::uint64_t slot = 1 + count++ % slots;
+      const std::string line = std::visit([&](const auto& work) {
+        if constexpr (std::is_same_v<std::decay_t<decltype(work)>, base::Command>) return line_of(work, slot);
+        else return wire::describe(*spec);
+      }, spec->work) + '\n';
+      if (std::fwrite(line.data(), 1, line.size(), stdout) != line.size())
+        return base::Error{base::Error::Kind::Io, std::string("cannot write to standard output: ") + std::strerror(errno)};
+    }
+    std::fflush(stdout);
+  }
+  if (state == ventilator::SourceState::Error) return input->error();
+  return cli::kExitOk;
+}
+
+}  // namespace pushmill
