@@ -89,7 +89,7 @@ base::Label Labels::make(const Arguments& arguments) const {
   if (options_.tagstring) {
     label.tag = text_of(tag_, arguments);
   } else if (options_.tag) {
-    for (const std::string_view value : arguments.values) {
+    for (const std::string_view& value : arguments.values) {
       if (&value != arguments.values.data()) label.tag += ' ';
       label.tag += value;
     }
