@@ -48,7 +48,8 @@ void Core::recover_retried(JobId job, std::uint64_t least_epoch) {
 
 void Core::on(Event&& event, base::TimePoint now, Effects& effects) {
   now_ = clock_.advance(now);
-  if (!has_started_) {
+  const bool is_first = !has_started_;
+  if (is_first) {
     has_started_ = true;
     started_ = next_judging_ = next_heartbeat_ = now_;
     halt_.finished = std::min(halt_.finished, progress_.finished());  // a retry may have taken some away
@@ -56,6 +57,7 @@ void Core::on(Event&& event, base::TimePoint now, Effects& effects) {
   }
   if (has_exited_) return;
   effects_ = &effects;
+  if (is_first) judge_halt();  // it was killed before it could
   std::visit([this](auto&& e) { on_event(std::move(e)); }, std::move(event));
 }
 

@@ -253,6 +253,7 @@ bool Cluster::carry_out(sink::Effect& effect) {
   if (std::holds_alternative<sink::Commit>(effect)) {
     const bool had_ended = sink_disk_.ended.has_value();
     commit();
+    if (is_halt_due() && (!sink_disk_.halt || sink_disk_.halt->is_over) && !sink_disk_.ended) throw Violation(where("20: no halt although it is due"));
     if (faults_.at_end != 0 && sink_disk_.ended && !had_ended && chance(faults_.at_end)) throw Crash{"sink"};
   } else if (auto* write = std::get_if<sink::WriteOutput>(&effect)) {
     write_output(*write);
