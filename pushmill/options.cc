@@ -31,6 +31,7 @@ std::optional<cli::Leave> parse_run(const std::vector<std::string>& arguments, R
   if (auto leave = cli::parse(app, cli::with_values(app, ventilator::cut_sources(arguments, options.input), ventilator::bare_input_options()), &options.words)) return leave;
   if (auto leave = ventilator::check_input(options.input, !options.joblog.empty())) return leave;
   if (options.input.reads_joblog() && !options.joblog.starts_with('+')) options.joblog.insert(0, 1, '+');  // it goes on
+  if (options.input.retries_failed) options.words.clear();
   if (auto leave = cli::check_work(options.work, options.words)) return leave;
   if (app.count("--run-dir") > 0 && options.run_directory.empty()) return cli::Leave{cli::kExitUsage, "--run-dir: the name of the directory is empty\n"};
   if (options.work.call.value_or("").size() > wire::kMaxName) return cli::Leave{cli::kExitUsage, "--call: the name of a handler has at most 256 bytes\n"};

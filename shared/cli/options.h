@@ -27,9 +27,9 @@ struct Leave {
 // Parses argv[1..]. What stands behind the first word that is no option (the command template) goes to `rest`, if given; otherwise such a word is an error.
 std::optional<Leave> parse(CLI::App& app, const std::vector<std::string>& arguments, std::vector<std::string>* rest);
 
-// What stands for an option whose value may be left out: `-l`, whose value, if any, follows without a space.
+// An option whose value, a number, may be left out, and what it stands for then.
 struct BareOption {
-  std::string name, value;
+  std::string name, full;
 };
 // `arguments` with the values that were left out.
 std::vector<std::string> with_values(const CLI::App& app, const std::vector<std::string>& arguments, const std::vector<BareOption>& bare);
