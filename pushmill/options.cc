@@ -22,6 +22,7 @@ std::optional<cli::Leave> parse_run(const std::vector<std::string>& arguments, R
   cli::add_duration(app, "--timeout", options.timeout, "limit of one attempt; its whole process tree is ended");
   cli::add_ending(app, options.term_seq, options.kill_leftovers);
   ventilator::add_policy(app, options.policy);
+  ventilator::add_template(app, options.replacements);
   ventilator::add_label(app, options.label);
   ventilator::add_durability(app, options.durability, "process");
   app.add_option("--run-dir", options.run_directory, "directory of the run: kept, and continued if it holds this run already")->type_name("DIR");
@@ -32,10 +33,12 @@ std::optional<cli::Leave> parse_run(const std::vector<std::string>& arguments, R
   if (auto leave = ventilator::check_input(options.input, !options.joblog.empty())) return leave;
   if (options.input.reads_joblog() && !options.joblog.starts_with('+')) options.joblog.insert(0, 1, '+');  // it goes on
   if (options.input.retries_failed) options.words.clear();
+  if (options.input.repeats_words()) options.replacements.many = ventilator::Many::Repeat;
   if (auto leave = cli::check_work(options.work, options.words)) return leave;
   if (app.count("--run-dir") > 0 && options.run_directory.empty()) return cli::Leave{cli::kExitUsage, "--run-dir: the name of the directory is empty\n"};
   if (options.work.call.value_or("").size() > wire::kMaxName) return cli::Leave{cli::kExitUsage, "--call: the name of a handler has at most 256 bytes\n"};
   if (auto leave = ventilator::check_label(options.label)) return leave;
+  if (auto leave = ventilator::check_template(options.job_work())) return leave;
   return ventilator::check_policy(options.policy);
 }
 

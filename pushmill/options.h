@@ -11,6 +11,7 @@
 #include "ventilator/options_input.h"
 #include "ventilator/options_label.h"
 #include "ventilator/options_policy.h"
+#include "ventilator/options_template.h"
 
 namespace pushmill {
 
@@ -28,10 +29,11 @@ struct RunOptions {
   bool kill_leftovers = false;
   ventilator::PolicyOptions policy;
   ventilator::LabelOptions label;
+  ventilator::ReplacementOptions replacements;
   io::Durability durability = io::Durability::Process;
   std::vector<std::string> words;  // of the command template
 
-  ventilator::WorkOptions job_work() const { return {words, work.call, work.coprocess, work.framing}; }
+  ventilator::WorkOptions job_work() const { return {words, work.call, work.coprocess, work.framing, replacements, label}; }
 };
 
 std::optional<cli::Leave> parse_run(const std::vector<std::string>& arguments, RunOptions& options);

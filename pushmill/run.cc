@@ -129,7 +129,7 @@ base::Status Roles::open_roles(const Plan& plan, const worker::CallerSignals& ca
   ventilator.is_embedded = true;
   ventilator.stop_fd = quit_.fd();
   ventilator.drain_fd = drain_.fd();
-  ventilator_.emplace(context_, ventilator, ventilator::Template::of({plan.options.words, plan.options.work.call, plan.options.work.coprocess, plan.options.work.framing}, defaults),
+  ventilator_.emplace(context_, ventilator, ventilator::Template::of(plan.options.job_work(), defaults),
                       source == nullptr ? std::nullopt : std::optional(std::move(*source)), log_, counts_);
   auto ended = ventilator_->open(interrupt_fd);
   if (!ended) return ended.error();

@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 
 #include "cli/exit_status.h"
+#include "ventilator/options_label.h"
 #include "wire/limits.h"
 
 namespace ventilator {
@@ -19,6 +20,8 @@ std::optional<cli::Leave> parse(const std::vector<std::string>& arguments, Optio
   cli::add_duration(app, "--timeout", options.timeout, "limit of one attempt");
   cli::add_ending(app, options.term_seq, options.kill_leftovers);
   add_policy(app, options.policy);
+  add_template(app, options.replacements);
+  add_label(app, options.label);
   cli::add_duration(app, "--heartbeat", options.policy.policy.heartbeat, "between signs of life")->default_str("1s");
   cli::add_duration(app, "--lease", options.policy.policy.lease, "a worker silent for so long has lost its jobs")->default_str("10s");
   cli::add_size(app, "--spool", options.spool_bytes, "bytes of jobs read ahead of the workers")->default_str("1G");
@@ -28,8 +31,11 @@ std::optional<cli::Leave> parse(const std::vector<std::string>& arguments, Optio
   if (auto leave = cli::parse(app, cli::with_values(app, cut_sources(arguments, options.input), bare_input_options()), &options.words)) return leave;
   if (options.input.dry_run || options.input.reads_joblog()) return cli::Leave{cli::kExitUsage, "--dry-run, --resume, --resume-failed and --retry-failed are for pushmill run\n"};
   if (auto leave = check_input(options.input, false)) return leave;
+  if (options.input.repeats_words()) options.replacements.many = Many::Repeat;
   if (auto leave = cli::check_work(options.work, options.words)) return leave;
   if (options.work.call.value_or("").size() > wire::kMaxName) return cli::Leave{cli::kExitUsage, "--call: the name of a handler has at most 256 bytes\n"};
+  if (auto leave = check_label(options.label)) return leave;
+  if (auto leave = check_template(options.job_work())) return leave;
   const wire::Policy& policy = options.policy.policy;
   if (policy.lease < policy.heartbeat * 3) return cli::Leave{cli::kExitUsage, "--lease must be at least three times --heartbeat\n"};
   if (policy.no_overlap && policy.lease < policy.heartbeat * 5)

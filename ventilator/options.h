@@ -10,6 +10,7 @@
 #include "io/lock.h"
 #include "ventilator/options_input.h"
 #include "ventilator/options_policy.h"
+#include "ventilator/options_template.h"
 
 namespace ventilator {
 
@@ -19,6 +20,8 @@ struct Options {
   cli::Work work;
   std::vector<std::string> words;  // of the command template
   PolicyOptions policy;
+  ReplacementOptions replacements;
+  LabelOptions label;
   base::Duration timeout{0};
   base::TermSeq term_seq;
   bool kill_leftovers = false;
@@ -26,6 +29,8 @@ struct Options {
   io::Durability durability = io::Durability::Power;
   io::TakeOver take_over = io::TakeOver::No;
   bool insecure = false;
+
+  WorkOptions job_work() const { return {words, work.call, work.coprocess, work.framing, replacements, label}; }
 };
 
 std::optional<cli::Leave> parse(const std::vector<std::string>& arguments, Options& options);

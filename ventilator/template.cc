@@ -26,68 +26,81 @@ std::pair<std::string_view, std::uint32_t> split_version(std::string_view call) 
   return {call.substr(0, at), version};
 }
 
-}  // namespace
-
-struct Template::Replacement {
-  std::string_view name;
-  Part::Kind kind;
-};
-
-// No name may be the beginning of a later one: the first that fits is taken.
-const Template::Replacement Template::kReplacements[] = {
-    {"{#}", Part::Kind::JobNumber},
-    {"{}", Part::Kind::Record},
-};
-
-const Template::Replacement* Template::replacement_at(std::string_view rest) {
-  for (const Replacement& replacement : kReplacements)
-    if (rest.starts_with(replacement.name)) return &replacement;
-  return nullptr;
+// The words quoted whole, and joined. The number of the slot stands between quotes, so that its place is known before it is.
+bool append_quoted(const std::vector<Phrase::Word>& words, base::Command& command) {
+  std::string& line = command.line;
+  for (const Phrase::Word& word : words) {
+    if (&word != words.data()) line += ' ';
+    std::size_t done = 0;
+    for (const std::uint32_t mark : word.marks) {
+      if (mark > done) base::append_shell_quoted(std::string_view(word.text).substr(done, mark - done), line);
+      command.slot_marks.push_back(static_cast<std::uint32_t>(line.size()));
+      done = mark;
+    }
+    if (word.marks.empty() || done < word.text.size()) base::append_shell_quoted(std::string_view(word.text).substr(done), line);
+    if (line.size() > kMaxLine) return false;
+  }
+  return true;
 }
 
-Template Template::parse(const std::vector<std::string>& words, JobDefaults defaults) {
-  std::string text;
-  for (const std::string& word : words) {
-    if (&word != words.data()) text += ' ';
-    text += word;
-  }
-  Template made(std::move(text), std::move(defaults));
+}  // namespace
 
-  std::size_t literal = 0;  // where the text not yet in a part begins
-  const auto add = [&](std::size_t at, std::size_t length, Part::Kind kind) {
-    if (at > literal) made.parts_.push_back({Part::Kind::Literal, made.text_.substr(literal, at - literal)});
-    made.parts_.push_back({kind, {}});
-    made.uses_record_ |= kind == Part::Kind::Record;
-    literal = at + length;
-  };
-  for (std::size_t at = made.text_.find('{'); at != std::string::npos; at = made.text_.find('{', at)) {
-    const Replacement* replacement = replacement_at(std::string_view(made.text_).substr(at));
-    if (replacement == nullptr) {
-      ++at;
-    } else {
-      add(at, replacement->name.size(), replacement->kind);
-      at = literal;
-    }
-  }
-  if (made.parts_.empty()) {
-    if (!words.empty()) made.text_ += ' ';  // an empty word is a template too
-    made.text_ += "{}";
-    add(made.text_.size() - 2, 2, Part::Kind::Record);
-  } else if (literal < made.text_.size()) {
-    made.parts_.push_back({Part::Kind::Literal, made.text_.substr(literal)});
-  }
-  const Part& first = made.parts_.front();
-  made.quotes_ = first.kind == Part::Kind::Literal && first.literal.find_first_of(" \t\n=") != std::string::npos;
+Template Template::parse(const std::vector<std::string>& words, JobDefaults defaults, const ReplacementOptions& options) {
+  Template made({}, std::move(defaults));
+  made.words_ = words;
+  made.options_ = options;
+  made.parse_words();
   return made;
 }
 
+void Template::parse_words() {
+  auto replacements = Replacements::make(options_);
+  if (!replacements) replacements = Replacements::make({});
+  phrase_ = Phrase::parse(words_, std::move(*replacements), options_.many, &options_.value);
+  quoting_ = phrase_.begins_with_value() ? Phrase::Quoting::None : Phrase::Quoting::Values;
+  const std::string options = options_.text();
+  text_ = options.empty() ? "" : options + "\n";
+  const bool is_apart = options_.quote || options_.argv;  // the borders of the words count
+  for (std::size_t i = 0; i < words_.size(); ++i) text_ += (i > 0 ? " " : "") + (is_apart ? base::shell_quote(words_[i]) : words_[i]);
+  if (!phrase_.has_replacements() || words_.empty()) text_ += (words_.empty() ? "" : " ") + options_.value;
+}
+
+void Template::set_names(const std::vector<std::string>& names) {
+  labels_.set_names(names);
+  if (!handler_.empty() || record_) return;
+  options_.names = names;
+  parse_words();
+}
+
+std::string Template::check(const WorkOptions& work) {
+  const ReplacementOptions& options = work.replacements;
+  auto replacements = Replacements::make(options);
+  if (!replacements) return replacements.error().message;
+  if (std::string why = Labels::check(work.labels, *replacements); !why.empty()) return why;
+  if (work.call || work.coprocess) {
+    if (options.quote || options.argv) return std::string(options.quote ? "--quote" : "--argv") + " is for commands: it does not go with --call and --coprocess";
+    return "";
+  }
+  if (std::string why = Phrase::check(work.words, *replacements); !why.empty()) return why;
+  if (!options.argv) return "";
+  if (options.quote) return "--argv and --quote exclude each other: without a shell nothing is quoted";
+  if (work.words.empty()) return "--argv needs a command: without one each line is one, for the shell";
+  const Phrase phrase = Phrase::parse(work.words, *replacements, options.many, &options.value);
+  if (phrase.has_slot()) return "the number of the slot cannot be put into the words of --argv: the command finds it in $PUSHMILL_SLOT";
+  if (phrase.has_variable()) return "--argv has no shell, which {slot}, {host}, {sshlogin}, {hgrp} and {agrp} need";
+  return "";
+}
+
 Template Template::of(const WorkOptions& work, const JobDefaults& defaults) {
-  if (work.coprocess) return coprocess(*work.coprocess, work.framing.value_or(base::Framing::Line), defaults);
-  if (work.call) {
+  const auto made = [&] {
+    if (work.coprocess) return coprocess(*work.coprocess, work.framing.value_or(base::Framing::Line), defaults);
+    if (!work.call) return parse(work.words, defaults, work.replacements);
     const auto [handler, version] = split_version(*work.call);
     return call(std::string(handler), version, work.framing == base::Framing::Json, defaults);
-  }
-  return parse(work.words, defaults);
+  };
+  Template result = made();
+  result.labels_ = Labels(work.labels, work.replacements);
+  return result;
 }
 
 Template Template::call(std::string handler, std::uint32_t version, bool takes_json, JobDefaults defaults) {
@@ -103,14 +116,14 @@ Template Template::coprocess(std::string line, base::Framing framing, JobDefault
   // Unlike any text of a command, for the newline.
   Template made("--coprocess --framing " + std::string(base::name(framing)) + "\n" + line, std::move(defaults));
   base::Record& record = made.record_.emplace();
-  record.program = made.command(std::move(line));
+  record.program = made.command();
+  record.program.line = std::move(line);
   record.framing = framing;
   return made;
 }
 
-base::Command Template::command(std::string line) const {
+base::Command Template::command() const {
   base::Command command;
-  command.line = std::move(line);
   command.shell = defaults_.shell;
   command.directory = defaults_.directory;
   command.term_seq = defaults_.term_seq;
@@ -118,60 +131,67 @@ base::Command Template::command(std::string line) const {
   return command;
 }
 
-base::Result<std::string> Template::line(base::JobId job, std::string_view record) const {
-  if (record.find('\0') != std::string_view::npos) return refused(job, "holds a NUL byte, which no command line can carry: take it out");
-  const auto too_long = [job] {
-    return refused(job, "makes a command line of more than " + std::to_string(kMaxLine) + " bytes, which Linux cannot pass to a shell: put the data in a file");
-  };
-  // Before quoting: what follows costs no more than a few lines, however long the record and however often it is used.
-  if (uses_record_ && record.size() > kMaxLine) return too_long();
-  std::string quoted;
-  if (uses_record_ && quotes_) {
-    quoted = base::shell_quote(record);
-    record = quoted;
+base::Result<base::Command> Template::command(const Arguments& arguments) const {
+  for (const std::string_view value : arguments.values)
+    if (value.find('\0') != std::string_view::npos) return refused(arguments.number, "holds a NUL byte, which no command line can carry: take it out");
+  base::Command made = command();
+  bool fits = true;
+  if (!options_.quote && !options_.argv) {
+    fits = phrase_.line(arguments, quoting_, kMaxLine, made.line, phrase_.has_slot() ? &made.slot_marks : nullptr);
+  } else {
+    std::vector<Phrase::Word> words;
+    fits = phrase_.words(arguments, kMaxLine, words);
+    if (options_.argv) for (Phrase::Word& word : words) made.argv.push_back(std::move(word.text));
+    else fits = fits && append_quoted(words, made);
   }
-  std::string line;
-  line.reserve(text_.size() + record.size());
-  for (const Part& part : parts_) {
-    switch (part.kind) {
-      case Part::Kind::Literal: line += part.literal; break;
-      case Part::Kind::Record: line += record; break;
-      case Part::Kind::JobNumber: {
-        char digits[20];
-        line.append(digits, std::to_chars(digits, digits + sizeof digits, job).ptr);
-        break;
-      }
-    }
-    if (line.size() > kMaxLine) return too_long();
-  }
-  return line;
+  if (!fits) return refused(arguments.number, "makes a command line of more than " + std::to_string(kMaxLine) + " bytes, which Linux cannot pass to a shell: put the data in a file");
+  return made;
 }
 
 std::size_t Template::length(const Arguments& arguments) const {
-  std::size_t bytes = text_.size() - 3;
-  for (const std::string_view value : arguments.values) bytes += base::shell_quote(value).size() + 1;
-  return bytes;
+  if (!handler_.empty() || record_) return 0;
+  if (!options_.quote && !options_.argv) return phrase_.length(arguments, quoting_);
+  std::vector<Phrase::Word> words;
+  (void)phrase_.words(arguments, wire::kMaxJob, words);
+  base::Command quoted;
+  std::size_t length = 0;
+  for (const Phrase::Word& word : words) length += word.text.size() + 1;
+  if (!options_.quote) return length - 1;
+  append_quoted(words, quoted);
+  return quoted.line.size() + quoted.slot_marks.size();
+}
+
+base::Result<std::variant<base::Command, base::Call, base::Record>> Template::work(const Arguments& arguments) const {
+  using Work = std::variant<base::Command, base::Call, base::Record>;
+  if (handler_.empty() && !record_) {
+    auto made = command(arguments);
+    if (!made) return made.error();
+    return Work(std::move(*made));
+  }
+  std::string columns;
+  std::string_view record = arguments.values.empty() ? std::string_view() : arguments.values.front();
+  if (arguments.values.size() > 1) {
+    for (const std::string_view value : arguments.values) (columns += value) += '\t';
+    columns.pop_back();
+    record = columns;
+  }
+  if (takes_json_) {
+    const auto value = json::parse(record, wire::kMaxDepth);
+    if (!value) return refused(arguments.number, "is not JSON: " + value.error().message);
+    return Work(base::Call{handler_, version_, json::to_msgpack(*value)});
+  }
+  if (!handler_.empty()) return Work(make_call(handler_, version_, record));
+  base::Record made = *record_;
+  made.input = record;
+  return Work(std::move(made));
 }
 
 base::Result<base::JobSpec> Template::compose(const Arguments& arguments) const {
-  const base::JobId job = arguments.number;
-  std::string joined;
-  for (const std::string_view& value : arguments.values) joined += (&value == arguments.values.data() ? "" : " ") + std::string(value);
-  const std::string_view record = joined;
-  if (takes_json_) {
-    const auto value = json::parse(record, wire::kMaxDepth);
-    if (!value) return refused(job, "is not JSON: " + value.error().message);
-    return base::JobSpec{base::Call{handler_, version_, json::to_msgpack(*value)}, defaults_.time_limit};
-  }
-  if (!handler_.empty()) return base::JobSpec{make_call(handler_, version_, record), defaults_.time_limit};
-  if (record_) {
-    base::JobSpec spec{*record_, defaults_.time_limit};
-    std::get<base::Record>(spec.work).input = record;
-    return spec;
-  }
-  auto composed = line(job, record);
-  if (!composed) return composed.error();
-  return base::JobSpec{command(std::move(*composed)), defaults_.time_limit};
+  auto made = work(arguments);
+  if (!made) return made.error();
+  base::JobSpec spec{std::move(*made), defaults_.time_limit};
+  if (labels_.is_wanted() || arguments.has_own_number) wire::encode_label(labels_.make(arguments), spec.label);
+  return spec;
 }
 
 base::Status Template::encode(const Arguments& arguments, std::string& bytes) const {

@@ -13,6 +13,8 @@
 #include "base/job.h"
 #include "base/result.h"
 #include "ventilator/arguments.h"
+#include "ventilator/labels.h"
+#include "ventilator/phrase.h"
 
 namespace ventilator {
 
@@ -34,52 +36,53 @@ struct WorkOptions {
   std::optional<std::string> call;  // a handler, or HANDLER@VERSION; version 1 without
   std::optional<std::string> coprocess;
   std::optional<base::Framing> framing;
+  ReplacementOptions replacements = {};
+  LabelOptions labels = {};
 };
 
 class Template {
  public:
+  // REQUIRES: check() finds nothing.
   static Template of(const WorkOptions& work, const JobDefaults& defaults);
-  // The words behind the options, joined with single spaces and not quoted again. Replacement strings: `{}` the record, quoted for the shell; `{#}` the job's
-  // number. Without any, ` {}` is appended; without words, the record is the line. As in GNU parallel, a replacement string within the command itself (no blank
+  // What in the options and the words does not go: one line. Empty: nothing.
+  static std::string check(const WorkOptions& work);
+  // The words behind the options, joined with single spaces and not quoted again. Replacement strings (replacements.h) stand for values, quoted for the shell.
+  // Without any, ` {}` is appended; without words, the record is the line. As in GNU parallel, a replacement string within the command itself (no blank
   // and no `=` before it) turns quoting off in the whole line, so that the records may be whole commands.
-  static Template parse(const std::vector<std::string>& words, JobDefaults defaults);
+  static Template parse(const std::vector<std::string>& words, JobDefaults defaults, const ReplacementOptions& options = {});
   // Each record goes to `handler`: as one string, or as the value that its JSON says.
   static Template call(std::string handler, std::uint32_t version, bool takes_json, JobDefaults defaults);
 
   // Each record goes to a child of `line`, in which nothing is replaced.
   static Template coprocess(std::string line, base::Framing framing, JobDefaults defaults);
 
-  // The template as jobs.db keeps it: equal for templates that make equal jobs. For a command it parses, as one word, to the same template.
-  const std::string& text() const { return text_; }
+  // The columns of the input have names: {NAME} is the value of one. Before the first job.
+  void set_names(const std::vector<std::string>& names);
 
-  void set_names(const std::vector<std::string>&) {}
-  // Bytes of the line that these arguments give.
-  std::size_t length(const Arguments& arguments) const;
+  // The template as jobs.db keeps it: equal for templates that make equal jobs. For a command without options it parses, as one word, to the same template.
+  const std::string& text() const { return text_; }
 
   // The job that the arguments ask for. An error of kind Usage names the record: it cannot be a job of this template.
   base::Result<base::JobSpec> compose(const Arguments& arguments) const;
   // The same, encoded as it is spooled and sent; `bytes` is overwritten. Also refuses a job over wire::kMaxJob.
   base::Status encode(const Arguments& arguments, std::string& bytes) const;
+  // The bytes of the line that they make, however long; of a job that is no command 0.
+  std::size_t length(const Arguments& arguments) const;
 
  private:
-  // A piece of the line: literal text, or a value taken from the job. A further replacement string is a further kind here and a row in the table of template.cc.
-  struct Part {
-    enum class Kind { Literal, Record, JobNumber } kind;
-    std::string literal;
-  };
-  struct Replacement;
-  static const Replacement kReplacements[];
-  static const Replacement* replacement_at(std::string_view rest);
-
   Template(std::string text, JobDefaults defaults) : text_(std::move(text)), defaults_(std::move(defaults)) {}
-  base::Command command(std::string line) const;
-  base::Result<std::string> line(base::JobId number, std::string_view record) const;
+  base::Command command() const;
+  base::Result<base::Command> command(const Arguments& arguments) const;
+  base::Result<std::variant<base::Command, base::Call, base::Record>> work(const Arguments& arguments) const;
+  void parse_words();
 
   std::string text_;
   JobDefaults defaults_;
-  std::vector<Part> parts_;  // of a command
-  bool quotes_ = true;
-  bool uses_record_ = false;
+  std::vector<std::string> words_;  // of a command
+  ReplacementOptions options_;
+  Phrase phrase_;
+  Phrase::Quoting quoting_ = Phrase::Quoting::Values;
+  Labels labels_;
   std::string handler_;  // of a call; empty: a command
   std::uint32_t version_ = 0;
   bool takes_json_ = false;

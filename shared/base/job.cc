@@ -34,13 +34,23 @@ std::string_view name(Framing framing) {
 }
 
 std::string shell_quote(std::string_view word) {
-  if (word.empty()) return "''";
+  std::string quoted;
+  append_shell_quoted(word, quoted);
+  return quoted;
+}
+
+void append_shell_quoted(std::string_view word, std::string& quoted) {
+  if (word.empty()) {
+    quoted += "''";
+    return;
+  }
   const auto is_plain = [](unsigned char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.' || c == '+' || c == '/';
   };
-  if (std::all_of(word.begin(), word.end(), is_plain)) return std::string(word);
-  std::string quoted;
-  quoted.reserve(word.size() + 8);
+  if (std::all_of(word.begin(), word.end(), is_plain)) {
+    quoted += word;
+    return;
+  }
   bool open = false;
   for (std::size_t i = 0; i < word.size(); ++i) {
     if (word[i] == '\'') {
@@ -55,7 +65,6 @@ std::string shell_quote(std::string_view word) {
     }
   }
   if (open) quoted += '\'';
-  return quoted;
 }
 
 std::string shell_join(const std::vector<std::string>& words) {

@@ -85,5 +85,6 @@ std::optional<Outcome> parse_outcome(std::string_view text);  // the same backwa
 std::string shell_join(const std::vector<std::string>& words);
 // `word` quoted for a POSIX shell, byte for byte as GNU parallel 20221122 does: as it is when only letters, digits and -_.+/, else in single quotes.
 std::string shell_quote(std::string_view word);
+void append_shell_quoted(std::string_view word, std::string& line);
 
 }  // namespace base
