@@ -70,6 +70,8 @@ std::optional<cli::Leave> parse_run(const std::vector<std::string>& given, RunOp
   if (auto leave = ventilator::check_input(options.input, !options.joblog.empty())) return leave;
   if (auto leave = ventilator::check_pipe(options.pipe, options.input, !options.words.empty())) return leave;
   if (options.input.reads_joblog() && !options.joblog.starts_with('+')) options.joblog.insert(0, 1, '+');  // it goes on
+  if (options.input.retries_failed) options.words.clear();
+  if (options.input.repeats_words()) options.replacements.many = ventilator::Many::Repeat;
   if (auto leave = cli::check_work(options.work, options.words)) return leave;
   if (auto leave = ventilator::check_commands(app, options.commands, options.work)) return leave;
   if (app.count("--run-dir") > 0 && options.run_directory.empty()) return cli::Leave{cli::kExitUsage, "--run-dir: the name of the directory is empty\n"};

@@ -31,6 +31,7 @@ std::optional<cli::Leave> parse(const std::vector<std::string>& arguments, Optio
   if (auto leave = cli::parse(app, cli::with_values(app, cut_sources(arguments, options.input), bare_input_options()), &options.words)) return leave;
   if (options.input.dry_run || options.input.reads_joblog()) return cli::Leave{cli::kExitUsage, "--dry-run, --resume, --resume-failed and --retry-failed are for pushmill run\n"};
   if (auto leave = check_input(options.input, false)) return leave;
+  if (options.input.repeats_words()) options.replacements.many = Many::Repeat;
   if (auto leave = cli::check_work(options.work, options.words)) return leave;
   if (auto leave = check_commands(app, options.commands, options.work)) return leave;
   if (options.commands.timeout_percent > 0) return cli::Leave{cli::kExitUsage, "--timeout: a share of what jobs take is for pushmill run; here it is a time\n"};

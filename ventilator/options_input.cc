@@ -31,7 +31,7 @@ void add_number(CLI::App& app, const std::string& name, std::optional<std::uint6
 }
 
 void add_records(CLI::App& app, InputOptions& options) {
-  app.add_option("-a,--arg-file", options.files, "read a source from FILE instead of standard input (-); may be given several times")->type_name("FILE")->expected(1)->allow_extra_args(false);
+  app.add_option("-a,--arg-file", options.files, "read a source from FILE instead of standard input (-); may be given several times")->type_name("FILE")->allow_extra_args(false);
   app.add_flag_callback("-0,--null", [&options] { options.delimiter = std::string(1, '\0'), options.has_delimiter = true; }, "records end with a NUL byte, not with a newline");
   app.add_option_function<std::string>("-d,--delimiter", [&options](const std::string& text) { options.delimiter = unescaped(text), options.has_delimiter = true; },
                                        "records end with TEXT (\\n, \\t, \\0, \\x1f ...)")->type_name("TEXT");
@@ -164,7 +164,7 @@ void add_input(CLI::App& app, InputOptions& options) {
   app.add_option("--arg-file-sep", options.arg_file_sep, "stands for ::::")->type_name("TEXT");
 }
 
-std::vector<cli::BareOption> bare_input_options() { return {{"-l", "1"}, {"--max-lines", "1"}, {"-e", ""}, {"--eof", ""}}; }
+std::vector<cli::BareOption> bare_input_options() { return {{"-l", "-l1"}, {"--max-lines", "--max-lines=1"}, {"-i", "-i{}"}, {"--replace", "--replace={}"}}; }
 
 std::vector<std::string> cut_sources(const std::vector<std::string>& arguments, InputOptions& options) {
   // The names of the separators are needed before anything is parsed.

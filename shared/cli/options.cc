@@ -48,8 +48,9 @@ std::vector<std::string> with_values(const CLI::App& app, const std::vector<std:
       break;
     }
     const auto left_out = std::find_if(bare.begin(), bare.end(), [&](const BareOption& option) { return option.name == *word; });
-    if (left_out != bare.end()) {
-      full.push_back((*word)[1] == '-' ? *word + "=" + left_out->value : *word + left_out->value);
+    const bool has_number = word + 1 != arguments.end() && !word[1].empty() && word[1].find_first_not_of("0123456789") == std::string::npos;
+    if (left_out != bare.end() && !has_number) {
+      full.push_back(left_out->full);
       continue;
     }
     full.push_back(*word);

@@ -30,9 +30,9 @@ std::optional<Leave> parse(CLI::App& app, const std::vector<std::string>& argume
 // Of an option that is given more than once the last counts, but for those that are made to be.
 void take_last(CLI::App& app);
 
-// What stands for an option whose value may be left out: `-l`, whose value, if any, follows without a space.
+// An option whose value, a number, may be left out, and what it stands for then.
 struct BareOption {
-  std::string name, value;
+  std::string name, full;
 };
 // `arguments` with the values that were left out.
 std::vector<std::string> with_values(const CLI::App& app, const std::vector<std::string>& arguments, const std::vector<BareOption>& bare);
