@@ -174,7 +174,7 @@ class Pipe(EndToEnd):
         self.assertTrue(given.startswith(first))
         self.assertTrue(given.endswith(second))
         self.assertGreaterEqual(len(first) + len(second), len(given))
-        jobs = query(self.path / "r", "SELECT count(*), max(job) FROM results WHERE outcome = 0")[0]
+        jobs = query(self.path / "r", "SELECT count(*), max(job) FROM results WHERE outcome = 'ok'")[0]
         self.assertEqual(jobs[0], jobs[1])
         self.assertEqual(list((self.path / "r" / "inputs").iterdir()), [])
 
