@@ -48,7 +48,7 @@ KEPT = [
     ("-k", "--results", "r", "--files", BOTH, *TWO),
     ("-k", "--results", "r/{}/", BOTH, *TWO),
     ("-k", "--results", "r/{}.txt", BOTH, *TWO),
-    ("-k", "--results", "r", BOTH, ":::", "a/b", ".", "a\\b"),
+    ("-k", "--results", "r", "printf %s {}", ":::", "a/b", ".", "a\\b"),
     ("-k", "--results", "r.csv", BOTH, *TWO),
     ("-k", "--results", "r.tsv", "-v", BOTH, *TWO),
     ("-k", "--results", "r.json", "-v", BOTH, *TWO),
