@@ -123,6 +123,7 @@ TEST_CASE("the youngest job goes when memory gets short, and is handed back as o
 
 TEST_CASE("slots may become more and fewer while jobs run", "[gate]") {
   WorkerUnderTest w(1);
+  w.given_head();
   w.given_running(kFirst);
   w.on(Slots{3});
   w.turn();
@@ -138,6 +139,8 @@ TEST_CASE("slots may become more and fewer while jobs run", "[gate]") {
   w.on(w.ended(kThird));
   w.on(w.ended(kSecond));
   w.turn();
+  w.take<worker::SendResults>();
+  w.forget_states();
   CHECK(w.core.running() == 1);
   CHECK(w.core.slots() == 1);
 }
@@ -145,7 +148,8 @@ TEST_CASE("slots may become more and fewer while jobs run", "[gate]") {
 // ---- halts
 
 TEST_CASE("in a run that stops soon what has not started is returned and what runs goes on", "[gate]") {
-  WorkerUnderTest w(1);
+  WorkerUnderTest w(2);
+  w.given_head();
   w.given_running(kFirst);
   w.on(w.job({kSecond}));
   wire::Ctrl ctrl = w.ctrl();
@@ -157,7 +161,8 @@ TEST_CASE("in a run that stops soon what has not started is returned and what ru
 }
 
 TEST_CASE("in a run that stops now what runs is ended, once", "[gate]") {
-  WorkerUnderTest w(1);
+  WorkerUnderTest w(2);
+  w.given_head();
   w.given_running(kFirst);
   wire::Ctrl ctrl = w.ctrl();
   ctrl.halt = wire::HaltRule::When::Now;
@@ -168,9 +173,10 @@ TEST_CASE("in a run that stops now what runs is ended, once", "[gate]") {
 }
 
 TEST_CASE("where a failure may stop the run nothing starts before it has been judged", "[gate]") {
-  worker::CoreConfig rule = support::worker_config(1);
+  worker::CoreConfig rule = support::worker_config(2);
   rule.halt.when = wire::HaltRule::When::Soon;
   WorkerUnderTest w(rule);
+  w.given_head();
   w.given_running(kFirst);
   w.on(w.job({kSecond}));
   w.on(w.ended(kFirst, base::Outcome::Failed));
