@@ -23,7 +23,7 @@ class Golden(unittest.TestCase):
         state = State(WORKER, 4, 5, "tcp://10.0.0.7:40123", "K", "node7", 8, (2, 3), 20, [((17, 2, 9), 2), ((18, 2, 10), 1), ((300, 2, 1000), 0)])
         first = State(WORKER, 1, 1, "tcp://10.0.0.7:40123", "", "node7", 8, (0, 0), 0, [])
         items = [Item((17, 2, 9), codec.FAILED, -7, 15, 4, 1_700_000_000_000_001, 1_700_000_000_250_002, 250_003, 1_004, 505, 70_006, b"out\0\xff\n", b"err\n", 6, 4,
-                      b"sort < 'a b'", b"killed"),
+                      b"sort < 'a b'", b"killed", b"a label"),
                  Item((18, 2, 10), codec.OK, slot=1, out=b"ok\n", out_bytes=3)]
         for name, message in (("STATE", state), ("STATE_first", first), ("RESULT", Result(WORKER, 4, (2, 3), 21, "node7", items)), ("BYE", Bye(WORKER, 4)),
                               ("OUTPUT", Output(WORKER, (17, 2, 9), 1, 262_144, b"part\0\xff"))):
@@ -39,7 +39,7 @@ class Golden(unittest.TestCase):
 
     def test_specs(self):
         self.assertEqual(codec.decode_spec(self.GOLDEN["spec_call"]), codec.Call("echo", 1, b"\xa5hello", 60.0))
-        self.assertEqual(codec.decode_spec(self.GOLDEN["spec_line"]).describe(), b"gzip -k 'a b'")
+        self.assertEqual(codec.decode_spec(self.GOLDEN["spec_line"]).describe(), b"gzip -k 'a b' >out.")
         self.assertEqual(codec.decode_spec(self.GOLDEN["spec_argv"]).describe(), b"""grep -c 'it'"'"'s' ''""")
 
     def test_the_session_of_the_page(self):

@@ -391,7 +391,6 @@ TEST_CASE("an end whose input was cut is taken back, on disk, when a ventilator 
 
 TEST_CASE("an input that turns out to be whole where it was cut ends the run anew", "[sink]") {
   SinkUnderTest s;
-  s.given_ventilator();
   auto cut = s.open(0);
   cut.cut = true;
   s.hears(cut);

@@ -152,8 +152,8 @@ TEST_CASE("elements behind the known ones are ignored at the top and in nested a
 
 TEST_CASE("elements behind the known ones of a job spec are ignored", "[codec]") {
   Packed packed;
-  packed.p.pack_array(6);
-  packed.p.pack(2), packed.p.pack(0), packed.p.pack("echo"), packed.p.pack(1), packed.bin("\xc0"), packed.p.pack("new");
+  packed.p.pack_array(7);
+  packed.p.pack(2), packed.p.pack(0), packed.bin("a label"), packed.p.pack("echo"), packed.p.pack(1), packed.bin("\xc0"), packed.p.pack("new");
   const auto spec = decode_spec(packed.bytes());
   REQUIRE(spec);
   CHECK(std::get<base::Call>(spec->work).handler == "echo");

@@ -18,7 +18,7 @@ TEST_CASE("job specs come back as they were", "[spec]") {
 }
 
 TEST_CASE("a job spec of an unknown kind or above the limits is refused", "[spec]") {
-  CHECK(decode_spec(std::string_view("\x93\x04\x00\x00", 4)).error().message == "a job spec of the unknown kind 4");
+  CHECK(decode_spec(std::string_view("\x94\x04\x00\xc4\x00\x00", 6)).error().message == "a job spec of the unknown kind 4");
   std::string bytes;
   encode_spec({base::Call{std::string(kMaxName + 1, 'h'), 1, ""}, {}}, bytes);
   CHECK_FALSE(decode_spec(bytes));

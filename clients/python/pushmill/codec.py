@@ -230,7 +230,7 @@ class Call(NamedTuple):
     version: int
     arguments: bytes
     time_limit: float  # seconds; 0: none
-    label: bytes
+    label: bytes = b""
 
     def describe(self):
         """The text of the job, for logs."""
@@ -244,7 +244,7 @@ class Call(NamedTuple):
 class Command(NamedTuple):
     line: bytes
     argv: list
-    label: bytes
+    label: bytes = b""
 
     def describe(self):
         return b" ".join(shlex.quote(word.decode(errors="surrogateescape")).encode(errors="surrogateescape") for word in self.argv) or self.line
