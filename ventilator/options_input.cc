@@ -167,20 +167,22 @@ void add_input(CLI::App& app, InputOptions& options) {
 std::vector<cli::BareOption> bare_input_options() { return {{"-l", "-l1"}, {"--max-lines", "--max-lines=1"}, {"-i", "-i{}"}, {"--replace", "--replace={}"}}; }
 
 std::vector<std::string> cut_sources(const std::vector<std::string>& arguments, InputOptions& options) {
-  // The names of the separators are needed before anything is parsed.
-  for (std::size_t i = 0; i < arguments.size() && arguments[i].starts_with('-'); ++i) {
-    for (const auto& [name, separator] : {std::pair("--arg-sep", &options.arg_sep), std::pair("--arg-file-sep", &options.arg_file_sep)}) {
-      if (arguments[i] == name && i + 1 < arguments.size()) *separator = arguments[++i];
-      else if (arguments[i].starts_with(name + std::string("="))) *separator = arguments[i].substr(std::string(name).size() + 1);
-    }
-  }
   const auto source_at = [&](const std::string& word) -> std::optional<SourceWords> {
     if (word == options.arg_sep || word == options.arg_sep + "+") return SourceWords{SourceWords::Kind::Arguments, word != options.arg_sep, {}};
     if (word == options.arg_file_sep || word == options.arg_file_sep + "+") return SourceWords{SourceWords::Kind::Files, word != options.arg_file_sep, {}};
     return std::nullopt;
   };
   std::vector<std::string> before;
-  for (const std::string& word : arguments) {
+  // The names of the separators are needed before anything is parsed.
+  for (std::size_t i = 0; i < arguments.size(); ++i) {
+    const std::string& word = arguments[i];
+    std::string* const separator = !options.sources.empty() ? nullptr : word.starts_with("--arg-sep") ? &options.arg_sep : word.starts_with("--arg-file-sep") ? &options.arg_file_sep : nullptr;
+    if (const std::size_t equals = word.find('='); separator != nullptr && equals != std::string::npos) *separator = word.substr(equals + 1);
+    else if (separator != nullptr && i + 1 < arguments.size()) {
+      *separator = arguments[++i];
+      before.insert(before.end(), {word, arguments[i]});
+      continue;
+    }
     if (auto source = source_at(word)) options.sources.push_back(std::move(*source));
     else (options.sources.empty() ? before : options.sources.back().words).push_back(word);
   }

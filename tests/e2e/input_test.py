@@ -71,7 +71,6 @@ SAME = [
     ("a\0\0b c\n\0", "-0 echo"),
     ("a,b,c\n", "-d , echo"),
     ("a\tb\tc", "-d '\\t' echo"),
-    ("a\nb\tc", "-d '\\x09' echo"),
     ("a\nb\tc", "-d '\\011' echo"),
     ("aXYbXYc", "-d XY echo"),
     ("a\nb", "-d '' echo"),
@@ -98,7 +97,6 @@ POSITIONS = [
     ("", "--header : echo {g} ::: f1 a b ::: g 1 2"),
     ("", "-a T --header : echo {y} {x}"),
     ("", "echo {2} {1} ::: a b ::: 1 2"),
-    ("", "-j2 echo {%} {#} ::: a b c d"),
 ]
 
 

@@ -34,7 +34,8 @@ ventilator::Template template_of(unsigned char kind, std::string_view text) {
 
 // The same bytes as values of columns, packed and numbered: whatever comes, all of it does.
 void read_columns(std::string_view bytes, unsigned char kind, std::size_t most_records, std::size_t most_bytes) {
-  const auto columns = (kind & 1) != 0 ? ventilator::Columns::csv(',', ventilator::Trim::Both) : *ventilator::Columns::split_at((kind & 2) != 0 ? "(,)|\\s*" : ",", ventilator::Trim::Left);
+  auto columns = ventilator::Columns::csv(',', ventilator::Trim::Both);
+  if ((kind & 1) == 0) columns = std::move(*ventilator::Columns::split_at((kind & 2) != 0 ? "(,)|\\s*" : ",", ventilator::Trim::Left));
   ventilator::Rows rows;
   columns.add(bytes, rows);
   MUST(rows.size() == 1 && !rows.values.empty());
