@@ -181,9 +181,9 @@ MUTATIONS = (
     Mutation("gone_ends_leases_apart", "sink/core.cc", (
         ("worker->second.gone_at && !policy_.no_overlap &&", "worker->second.gone_at && (!policy_.no_overlap || MUTANT) &&"),
     ), "apart", "19: ", 600),
-    Mutation("halt_not_in_snapshot", "sink/core.cc", (
-        ("  part.halt = halt_.halt;\n", "  if (!MUTANT) part.halt = halt_.halt;\n"),
-    ), "halt", "20: a job goes out", 600),
+    Mutation("halt_not_heard", "ventilator/core_halt.cc", (
+        ("  if (halt.number <= halts_over_ ||", "  if (MUTANT || halt.number <= halts_over_ ||"),
+    ), "halt", "20: a job goes out"),
     Mutation("halt_over_while_jobs_are_out", "ventilator/core_halt.cc", (
         ("!jobs_.assigned().empty() ||", "(!jobs_.assigned().empty() && !MUTANT) ||"),
     ), "halt", "20: the run stops while jobs are out"),
