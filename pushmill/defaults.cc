@@ -26,7 +26,7 @@ base::Result<std::vector<std::string>> options_of(std::string_view text, const s
   RunOptions options;
   (void)parse_run(*words, options);  // what else is wrong shows beside the rest of the command line
   if (!options.words.empty()) return usage(where + ": '" + options.words.front() + "' is no option: only options can be defaults");
-  if (options.arguments) return usage(where + ": ::: cannot be a default");
+  if (!options.input.sources.empty()) return usage(where + ": ::: cannot be a default");
   return words;
 }
 

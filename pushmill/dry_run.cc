@@ -30,11 +30,11 @@ std::string line_of(const base::Command& command, std::uint64_t slot) {
 }  // namespace
 
 base::Result<int> dry_run(const RunOptions& options, const std::string& shell) {
-  const std::uint32_t slots = options.slots > 0 ? options.slots : cli::default_slots();
+  const std::uint32_t slots = options.starts.slots > 0 ? options.starts.slots : cli::default_slots();
   auto input = options.pipe.is_on() ? ventilator::open_blocks(options.pipe, options.input, "", options.durability, slots)
                                     : ventilator::open_input(options.input, options.joblog, slots);
   if (!input) return input.error();
-  auto made = ventilator::Template::of(options.job_work(), {shell, "", options.timeout, options.term_seq, options.kill_leftovers});
+  auto made = ventilator::Template::of(options.job_work(), ventilator::defaults_of(options.commands, shell));
   input->seed(io::random_seed());
   input->measure_with([&made](const ventilator::Arguments& arguments) { return made.length(arguments); });
   auto state = ventilator::SourceState::More;

@@ -378,7 +378,7 @@ TEST_CASE("labels are made only where they are asked for", "[template]") {
   const auto spec = Template::parse({"echo"}, {}).compose({1, {"a"}});
   REQUIRE(spec);
   CHECK(spec->label.empty());
-  const auto numbered = Template::parse({"echo"}, {}).compose({5, {"a"}, true});
+  const auto numbered = Template::parse({"echo"}, {}).compose({.number = 5, .values = {"a"}, .has_own_number = true});
   REQUIRE(numbered);
   CHECK(wire::decode_label(numbered->label)->number == 5);
 }
