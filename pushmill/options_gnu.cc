@@ -200,6 +200,8 @@ constexpr GnuOption kOptions[] = {
     {"wait", kSemaphore},
 };
 
+bool is_number(std::string_view word) { return !word.empty() && word.find_first_not_of("0123456789") == std::string_view::npos; }
+
 std::string dashed(std::string_view name) { return (name.size() == 1 ? "-" : "--") + std::string(name); }
 
 std::string without_hyphens(std::string_view name) {
@@ -271,6 +273,7 @@ struct Walk {
   bool is_joined(std::string_view name, std::string& word, std::string_view joint) {
     const GnuOption* option = find(name);
     if (option == nullptr || option->omitted.empty()) return false;
+    if (is_number(option->omitted) && at + 1 < arguments.size() && is_number(arguments[at + 1])) return false;
     if (option->omitted != kWithout) {
       word.append(joint).append(option->omitted);
     } else {

@@ -29,7 +29,7 @@ class Ended(EndToEnd):
         self.assertEqual([(row["job"], row["outcome"], row["exit_code"], row["attempt"]) for row in rows],
                          [(1, "ok", 0, 1), (2, "failed", 3, 2), (3, "ok", 0, 1)])
         columns = [row[1] for row in sqlite3.connect(self.path / "r/results.db").execute("PRAGMA table_info(results)")]
-        self.assertEqual(set(rows[0]), set(columns) - {"stdout", "stderr", "stdout_file", "stderr_file"})
+        self.assertEqual(set(rows[0]), set(columns) - {"stdout", "stderr", "stdout_file", "stderr_file", "label"})
         table = self.run_to_end("log", "r").out.decode().splitlines()
         self.assertEqual(len(table), 4)
         self.assertRegex(table[2], r"^ +2 +failed +3 +2 +\d\.\d{3} .* echo o3; echo e3 >&2; exit 3$")

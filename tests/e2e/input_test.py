@@ -136,7 +136,7 @@ class BesideParallel(EndToEnd):
         fresh()
         self.assertEqual(self.run_to_end("run", "-k", "--joblog", "log", "--resume-failed", "echo {#} {}", ":::", "1", "2", "3", "4").out, b"1 1\n2 2\n4 4\n")
         fresh()
-        self.run_to_end("run", "-k", "--joblog", "log", "--retry-failed", status=2)
+        self.run_to_end("run", "-j1", "--joblog", "log", "--retry-failed", status=2)
         lines = (self.path / "log").read_text().splitlines()
         self.assertEqual([(line.split("\t")[0], line.split("\t")[-1]) for line in lines[4:]], [("1", "test 1 -gt 2"), ("2", "test 2 -gt 2")])
 
