@@ -74,7 +74,7 @@ class AsParallel(EndToEnd):
         citing.touch()
         ran = subprocess.run([*command, *words], cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, env=self.env)
         err = b"".join(line for line in ran.stderr.splitlines(True) if not line.startswith(b"pushmill: "))
-        files = {os.fspath(path.relative_to(folder)): without_times(path.read_bytes()) for path in sorted(folder.rglob("*"))
+        files = {os.fspath(path.relative_to(folder)): sorted(without_times(path.read_bytes()).splitlines()) for path in sorted(folder.rglob("*"))  # a log: jobs end in any order
                  if path.is_file()}
         shutil.rmtree(folder)
         return without_times(ran.stdout), err, files

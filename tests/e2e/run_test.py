@@ -52,7 +52,7 @@ class Inputs(EndToEnd):
         self.assert_all_ok(self.path / "r", 3)
 
     def test_missing_file_and_bad_options_are_usage_errors(self):
-        for words in (["run", "-a", "nowhere", "echo"], ["run", "--no-such-option", "echo"], ["run", "-j0", "echo"], ["run", "--timeout", "soon", "echo"],
+        for words in (["run", "-a", "nowhere", "echo"], ["run", "--no-such-option", "echo"], ["run", "-jx", "echo"], ["run", "--timeout", "soon", "echo"],
                       ["run", "--call", "echo", "echo", ":::", "a"], ["run", "-a", "x", "echo", ":::", "a"], ["nonsense"], [], ["resume"]):
             program = self.run_to_end(*words, status=USAGE)
             self.assertEqual(program.err.count("\n"), 1, program.err)

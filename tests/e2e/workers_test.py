@@ -126,7 +126,7 @@ class Leaving(EndToEnd):
         worker.stop()
 
     def test_usage(self):
-        for words in ([], ["--sink", "ipc:///tmp/x", "-j", "0"], ["--sink", "ipc:///tmp/x", "word"], ["--sink", "nonsense"]):
+        for words in ([], ["--sink", "ipc:///tmp/x", "-j", "x"], ["--sink", "ipc:///tmp/x", "word"], ["--sink", "nonsense"]):
             self.start("worker", *words).wait(USAGE)
 
 

@@ -44,13 +44,16 @@ def of_parallel():
     return {name for item in items for name in re.findall(r"^(?:\\fB)?((?:\\-){1,2}[a-zA-Z0](?:\w|\\-)*)", item) for name in [name.replace("\\-", "-")]}
 
 
+FULL_NAMES = {"--bt": "--block-timeout", "--round": "--round-robin"}  # under which these are refused
+
+
 def fault_of(entry, environment):
     with tempfile.TemporaryDirectory(prefix="parity.", ignore_cleanup_errors=True) as top:
         left = play(WORD.sub("pushmill run", entry["line"]), pathlib.Path(top), environment, True)
     said = left["said"].decode(errors="replace").strip()
     if entry["answer"] == "yes":
         return f"status {left['status']}: {said[:200]}" if left["status"] else ""
-    name = entry["name"]
+    name = FULL_NAMES.get(entry["name"], entry["name"])
     if left["status"] != USAGE:
         return f"is not refused: status {left['status']}: {said[:200]}"
     if "\n" in said or "unknown option" in said or not re.match(rf"pushmill run: .*{re.escape(name)}(?![\w-])", said):

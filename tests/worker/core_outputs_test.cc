@@ -84,12 +84,13 @@ TEST_CASE("an output that is not stored when a later STATE is echoed is sent aga
   w.given_head();
   w.given_running(kFirst);
   w.on(OutputRead{kFirst, OutputStream::Out, "abc"});
+  w.turn();
+  w.take<SendOutput>();
   w.on(OutputRead{kFirst, OutputStream::Out, "def"});
   auto ended = w.ended(kFirst);
   ended.result.out_bytes = 6;
   w.on(ended);
   w.turn();
-  w.take<SendOutput>();
   w.take<SendOutput>();
   w.take<SendResults>();
   w.forget_states();
