@@ -145,6 +145,7 @@ void OutputWriter::dress(Row& row) {
 }
 
 void OutputWriter::add_live(Live live) {
+  if (config_.how.live == Presentation::Live::No) return;
   bool wakes = false;
   {
     const std::lock_guard lock(mutex_);
