@@ -60,7 +60,7 @@ void add_commands(CLI::App& app, CommandOptions& options) {
         if (!name.empty()) options.environment.push_back(name);
     }
   }, "variables and exported functions that travel with each job as they are now: names with commas between, or _ for all; jobs have what their worker has besides")
-      ->type_name("NAME,...")->expected(1)->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+      ->type_name("NAME,...")->allow_extra_args(false);
   app.add_option("--nice", options.nice, "run the commands at this niceness")->type_name("N")->check(CLI::Range(-20, 19));
   app.add_option_function<std::string>("--timeout", [&options](const std::string& text) { take_timeout(text, options); },
                                        "limit of one attempt, whose whole process tree is ended: a time, or N% of what the jobs that succeeded took, their median")->type_name("TIME");
