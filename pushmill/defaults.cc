@@ -61,24 +61,31 @@ base::Result<std::vector<std::string>> split_words(std::string_view text) {
   return words;
 }
 
-base::Result<std::vector<std::string>> default_options() {
-  std::vector<std::string> options;
-  const auto add = [&options](std::string_view text, const std::string& where) -> base::Status {
-    auto words = options_of(text, where);
-    if (!words) return words.error();
-    options.insert(options.end(), words->begin(), words->end());
-    return base::ok();
+base::Result<std::vector<std::string>> with_defaults(const std::vector<std::string>& words) {
+  struct Source {
+    std::string where, text;
   };
+  std::vector<Source> sources;
   const std::string path = config_path();
   if (std::ifstream file(path); !path.empty() && file) {
     std::ostringstream text;
     text << file.rdbuf();
-    if (auto added = add(text.str(), path); !added) return added.error();
+    sources.push_back({path, text.str()});
   }
-  if (const char* variable = std::getenv("PUSHMILL")) {
-    if (auto added = add(variable, "$PUSHMILL"); !added) return added.error();
+  if (const char* variable = std::getenv("PUSHMILL")) sources.push_back({"$PUSHMILL", variable});
+  if (sources.empty()) return words;
+  RunOptions own;
+  (void)parse_run(words, own);  // what is wrong with them shows later
+  if (own.is_plain) return words;
+
+  std::vector<std::string> all;
+  for (const Source& source : sources) {
+    auto options = options_of(source.text, source.where);
+    if (!options) return options.error();
+    all.insert(all.end(), options->begin(), options->end());
   }
-  return options;
+  all.insert(all.end(), words.begin(), words.end());
+  return all;
 }
 
 }  // namespace pushmill

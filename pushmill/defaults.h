@@ -12,7 +12,7 @@ namespace pushmill {
 // The words of `text` as a shell splits them: blanks and line ends between, '...', "..." and \ quote, # begins a comment. Usage: a quote has no end.
 base::Result<std::vector<std::string>> split_words(std::string_view text);
 
-// Usage: one that cannot be split, or holds more than options.
-base::Result<std::vector<std::string>> default_options();
+// The default options and behind them the words of a command line; those alone, if they say --plain. Usage: a default that cannot be split, or is no option.
+base::Result<std::vector<std::string>> with_defaults(const std::vector<std::string>& words);
 
 }  // namespace pushmill

@@ -82,9 +82,8 @@ int main(int argc, char** argv) {
   const std::string command = argc > 1 ? argv[1] : "";
   const std::vector<std::string> words(argv + std::min(argc, 2), argv + argc);
   if (command == "run") {
-    auto all = pushmill::default_options();
+    const auto all = pushmill::with_defaults(words);
     if (!all) return cli::fail(all.error(), "pushmill run");
-    all->insert(all->end(), words.begin(), words.end());
     pushmill::RunOptions options;
     if (auto leave = pushmill::parse_run(*all, options)) return cli::leave(*leave, "pushmill run");
     return finish(pushmill::run(options, *all));

@@ -39,7 +39,7 @@ std::optional<cli::Leave> parse_run(const std::vector<std::string>& given, RunOp
   cli::begin_group(app, "The command");
   ventilator::add_template(app, options.replacements);
   cli::begin_group(app, "Output");
-  app.add_flag("-k,--keep-order", options.keep_order, "write outputs in the order of the input");
+  app.add_flag("-k,--keep-order,!--no-keep-order", options.keep_order, "write outputs in the order of the input");
   app.add_option("--joblog", options.joblog, "write a log in GNU parallel's format; +FILE: at the end of FILE")->type_name("FILE");
   sink::add_output(app, options.output);
   ventilator::add_label(app, options.label);
@@ -50,7 +50,8 @@ std::optional<cli::Leave> parse_run(const std::vector<std::string>& given, RunOp
   app.add_flag("--progress", options.progress.is_wanted, "say on stderr how the run stands, also where that is no terminal");
   app.add_flag("--eta", options.progress.is_wanted, "the same");
   app.add_flag("--bar", options.progress.has_bar, "the same, as a bar");
-  app.add_flag_callback("--no-notice,--will-cite", [] {}, "nothing: there is no notice");
+  app.add_flag_callback("--gnu,--silent,--no-notice,--will-cite", [] {}, "nothing: it is always so");
+  app.add_flag("--plain", options.is_plain, "without the default options of $PUSHMILL and of the configuration file");
   cli::begin_group(app, "When jobs fail");
   ventilator::add_policy(app, options.policy);
   cli::begin_group(app, "The run, kept on disk");

@@ -31,6 +31,7 @@ struct RunOptions {
   std::uint64_t spool_bytes = 256u << 20;
   cli::Work work;
   bool keep_run = false;
+  bool is_plain = false;  // without the default options
   io::TakeOver take_over = io::TakeOver::No;
   ventilator::CommandOptions commands;
   ProgressOptions progress;

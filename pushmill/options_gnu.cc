@@ -159,7 +159,7 @@ constexpr GnuOption kOptions[] = {
     {"Y", "begin a script of commands with #!/bin/sh and `pushmill run <<END`"},
     {"shell-completion", "it is installed with pushmill, for bash and zsh"},
     {"profile J", "keep the options in a shell alias, or in the variable PUSHMILL"},
-    {"plain", "use `env -u PUSHMILL pushmill run`"},
+    {"plain"},
     {"gnu"},
     {"will-cite nn no-notice"},
     {"help h"},

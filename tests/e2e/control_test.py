@@ -190,6 +190,9 @@ class Defaults(EndToEnd):
         self.assertTrue((self.path / "of-variable").exists())
         self.run_to_end("run", "--run-dir", "r3", "--joblog", "of-words", "true", ":::", "a", env=env)
         self.assertTrue((self.path / "of-words").exists())
+        (self.path / "of-variable").unlink()
+        self.run_to_end("run", "--run-dir", "r4", "--plain", "true", ":::", "a", env={**env, "PUSHMILL": "--joblog of-variable --no-such"})
+        self.assertFalse((self.path / "of-variable").exists())
 
     def test_only_options_can_be_defaults(self):
         self.assertIn("'echo' is no option", self.run_to_end("run", "true", ":::", "a", status=USAGE, env={**self.env, "PUSHMILL": "-k echo"}).err)
