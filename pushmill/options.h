@@ -31,7 +31,6 @@ struct RunOptions {
   std::uint64_t spool_bytes = 256u << 20;
   cli::Work work;
   bool keep_run = false;
-  bool is_plain = false;  // without the default options
   io::TakeOver take_over = io::TakeOver::No;
   ventilator::CommandOptions commands;
   ProgressOptions progress;
@@ -48,6 +47,13 @@ struct RunOptions {
     return made;
   }
 };
+
+// What a command line of `run` looks like before it is parsed: where its options and their values end, and whether they say --plain.
+struct RunOutline {
+  std::size_t options_end = 0;
+  bool is_plain = false;
+};
+RunOutline outline_run(const std::vector<std::string>& arguments);
 
 std::optional<cli::Leave> parse_run(const std::vector<std::string>& arguments, RunOptions& options);
 

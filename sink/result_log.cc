@@ -103,8 +103,8 @@ class Meta {
   }
   std::optional<JoblogMark> joblog() const {
     if (!integer("joblog_offset")) return std::nullopt;
-    return JoblogMark{natural(*integer("joblog_offset")), natural(integer("joblog_seq").value_or(0)),
-                      natural(integer("joblog_job").value_or(0))};
+    const std::int64_t job = integer("joblog_job").value_or(0);
+    return JoblogMark{natural(*integer("joblog_offset")), natural(integer("joblog_seq").value_or(0)), natural(job), natural(integer("joblog_number").value_or(job))};
   }
   std::optional<Ended> ended() const {
     if (!integer("ended_status")) return std::nullopt;
@@ -455,6 +455,7 @@ Status ResultLog::write_marks() {
     values.emplace_back("joblog_offset", integer(marks_.joblog->offset));
     values.emplace_back("joblog_seq", integer(marks_.joblog->seq));
     values.emplace_back("joblog_job", integer(marks_.joblog->job));
+    values.emplace_back("joblog_number", integer(marks_.joblog->number));
   }
   if (marks_.halt) {
     const LogHalt& halt = *marks_.halt;

@@ -61,6 +61,7 @@ struct JoblogMark {
   std::uint64_t offset = 0;
   std::uint64_t seq = 0;
   base::JobId job = 0;
+  std::uint64_t number = 0;  // under which that one stands there
   bool operator==(const JoblogMark&) const = default;
 };
 

@@ -93,6 +93,7 @@ base::Result<Exit::Why> Shell::run() {
   core.slots = config_.slots;
   core.starts = config_.starts;
   core.halt = config_.halt;
+  core.has_relative_limit = config_.limit_percent > 0;
   core.output_window = output_window(config_.slots);
   core.head_timeout = config_.head_timeout;
   core.hold_timeout = config_.hold_timeout;

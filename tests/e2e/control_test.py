@@ -49,6 +49,8 @@ REFUSED = (
     (("--shell", "/none"), "--shell: /none is no program"),
     (("--call", "echo", "--term-seq", "KILL,1"), "--term-seq is for commands"),
     (("--at-most-once", "--crash-limit", "3"), "--crash-limit and --at-most-once exclude each other"),
+    (("--at-most-once", "--memfree", "1M"), "--memfree ends jobs and runs them again"),
+    (("--shuf", "--resume", "--joblog", "log"), "--shuf: "),
 )
 
 
@@ -195,6 +197,11 @@ class Defaults(EndToEnd):
         self.assertFalse((self.path / "of-variable").exists())
 
     def test_only_options_can_be_defaults(self):
+        def refused(variable):
+            return self.run_to_end("run", "echo", "true", ":::", "a", status=USAGE, env={**self.env, "PUSHMILL": variable}).err
+        self.assertIn("$PUSHMILL: --joblog has no value", refused("-k --joblog"))
+        self.assertFalse((self.path / "echo").exists())
+        self.assertIn("$PUSHMILL: ':::' is no option", refused("-k ::: a"))
         self.assertIn("'echo' is no option", self.run_to_end("run", "true", ":::", "a", status=USAGE, env={**self.env, "PUSHMILL": "-k echo"}).err)
 
 

@@ -79,6 +79,8 @@ SAME = [
     ("echo a\necho b\n", "--skip-first-line"),
     ("", "--arg-sep ,, echo ,, a b ,, 1 2"),
     ("", "--arg-file-sep=@ echo ::: x @ F"),
+    ("", "echo --arg-sep x ::: a"),
+    ("", "-k --joblog --arg-sep echo ::: a"),
 ]
 # The same with replacement strings of several values.
 POSITIONS = [

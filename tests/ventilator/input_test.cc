@@ -11,6 +11,7 @@
 #include "base/job.h"
 #include "ventilator/joblog_reader.h"
 #include "ventilator/options_input.h"
+#include "wire/limits.h"
 
 using namespace ventilator;
 
@@ -182,6 +183,15 @@ TEST_CASE("columns are cut where the expression matches, as Perl's split does", 
   CHECK_FALSE(Columns::split_at("[", Trim::None));
 }
 
+TEST_CASE("an expression may go back and forth over a long record", "[input]") {
+  std::string record;
+  for (int i = 0; i < 50'000; ++i) record += "ab";
+  const File input(record + ",x\n");
+  InputOptions options = file(input);
+  options.colsep = "(?:a|b)*,";
+  CHECK(jobs(options) == Jobs{{"", "x"}});
+}
+
 TEST_CASE("CSV has quotes, quotes within, and newlines in its values", "[input]") {
   const auto csv = [](const std::string& text) {
     const File input(text);
@@ -238,6 +248,17 @@ TEST_CASE("a line that ends with a blank goes on in the next with -L", "[input]"
   InputOptions options = file(input);
   options.max_lines = 1;
   CHECK(jobs(options) == Jobs{{"a"}, {"b c"}, {"d "}});
+}
+
+TEST_CASE("lines that go on and on are one record only as long as a job may be", "[input]") {
+  std::string text;
+  for (std::size_t i = 0; i < wire::kMaxJob / 1000 + 5; ++i) text.append(999, 'x').append(" \n");
+  const File input(text);
+  InputOptions options = file(input);
+  options.max_lines = 1;
+  const Read result = read(options);
+  REQUIRE(result.jobs.size() == 2);
+  CHECK(result.jobs[0][0].size() > wire::kMaxJob);
 }
 
 TEST_CASE("the last records are spread over the slots with -m and -X", "[input]") {
