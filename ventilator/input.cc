@@ -21,7 +21,12 @@ Combination combination_of(JobSource source) {
 
 Input::Input(JobSource source) : rows_(combination_of(std::move(source))) {}
 
-Input::Input(Blocks blocks) : blocks_(std::move(blocks)), rows_(combination_of(JobSource::list({}))) {}
+Input::Input(Blocks blocks) : rows_(combination_of(JobSource::list({}))) { feed(std::move(blocks)); }
+
+void Input::feed(Blocks blocks) {
+  reads_blocks_ = blocks.is_shared();
+  blocks_ = std::move(blocks);
+}
 
 Input Input::numbered(std::vector<std::string> records, std::vector<base::JobId> numbers) {
   Input input(JobSource::list(std::move(records)));
@@ -30,7 +35,7 @@ Input Input::numbered(std::vector<std::string> records, std::vector<base::JobId>
 }
 
 int Input::fd() const {
-  if (blocks_) return blocks_->fd();
+  if (blocks_ && reads_blocks_) return blocks_->fd();
   return next_shuffled_ || error_ ? -1 : rows_.fd();
 }
 
@@ -56,8 +61,38 @@ Input::State Input::next_rows(std::size_t max_rows, std::size_t max_bytes) {
   return read_.size() > 0 ? State::More : State::End;
 }
 
-Input::State Input::read(std::size_t max_jobs, std::size_t max_bytes) {
-  if (blocks_) return blocks_->read(max_jobs, max_bytes);
+Input::State Input::read(std::size_t max_jobs, std::size_t max_bytes) { return blocks_ ? read_blocks(max_jobs, max_bytes) : read_rows(max_jobs, max_bytes); }
+
+Input::State Input::read_blocks(std::size_t max_jobs, std::size_t max_bytes) {
+  State state = State::More;
+  if (blocks_->is_shared()) {
+    count_ = 0;
+    if (reads_blocks_) {
+      state = blocks_->read(max_jobs, max_bytes);
+      reads_blocks_ = state != State::End;
+      return reads_blocks_ ? state : State::More;
+    }
+    state = read_rows(max_jobs, max_bytes);
+    for (Arguments& job : std::span(jobs_).first(count_)) {
+      job.input = &blocks_->shared();
+      if (blocks_->is_named()) job.values = {blocks_->shared().path};
+    }
+    return state;
+  }
+  if (!reads_blocks_) {
+    state = read_rows(max_jobs, max_bytes);
+    for (const Arguments& job : std::span(jobs_).first(count_)) rows_of_blocks_.emplace_back(job.values.begin(), job.values.end());
+    reads_blocks_ = state == State::End;
+    return state == State::Error ? state : State::More;
+  }
+  state = blocks_->read(max_jobs, max_bytes);
+  if (!blocks_->is_named())
+    for (Arguments& job : blocks_->jobs())
+      if (job.number <= rows_of_blocks_.size()) job.values.assign(rows_of_blocks_[job.number - 1].begin(), rows_of_blocks_[job.number - 1].end());
+  return state;
+}
+
+Input::State Input::read_rows(std::size_t max_jobs, std::size_t max_bytes) {
   count_ = 0;
   if (error_) return State::Error;
   State state = next_rows(max_jobs, max_bytes);
