@@ -140,6 +140,20 @@ class Spooled(EndToEnd):
                     shutil.rmtree(self.run_dir)
                     (self.path / "gate").unlink()
 
+    def test_an_input_that_breaks_off_leaves_no_job_and_no_file(self):
+        """A read error in the midst of it: the other end of a terminal has gone."""
+        master, slave = os.openpty()
+        self.addCleanup(os.close, master)
+        words = ["-j2", "--round-robin", "-N1", "paste -sd,"]
+        program = self.start("pushmill", "run", "-k", "--run-dir", self.run_dir, "--pipe", *words, stdin=master)
+        os.write(slave, lines(1, 4))
+        wait_until(lambda: len(self.inputs()) == 2, "blocks for two jobs")
+        os.close(slave)
+        program.wait(INPUT_CUT)
+        self.assertIn("input cut at record 1: ", program.err)
+        self.assertEqual(self.inputs(), {})
+        self.assertEqual(self.offer(lines(1, 4), *words).out, b"1,3\n2,4\n")
+
     def test_another_input_is_refused_and_spoils_nothing(self):
         given = lines(1, 5_000)
         changed = given[:-5] + b"5001\n"
