@@ -104,11 +104,9 @@ std::size_t BlockCutter::sure() {
   if (ends_.is_regexp() || plan_.strips) return 0;  // they look at all of a block
   if (plan_.records > 0) return looked_at_;
   if (plan_.lines > 1) return 0;
+  // With no end in it the block is to have more of this record, which comes whole.
   const std::size_t end = last_end();
-  has_end_ = has_end_ || end != RecordEnds::kNone;
-  if (end != RecordEnds::kNone) return end;
-  // A record that is longer than any block comes whole.
-  return has_end_ ? 0 : rest().size() - std::min(rest().size(), ends_.reach());
+  return end != RecordEnds::kNone ? end : rest().size() - std::min(rest().size(), ends_.reach());
 }
 
 BlockCutter::Piece BlockCutter::give(std::size_t length, bool ends_block) {
@@ -116,10 +114,7 @@ BlockCutter::Piece BlockCutter::give(std::size_t length, bool ends_block) {
   begin_ += length;
   given_ = ends_block ? 0 : given_ + length;
   last_end_ = looked_at_ = 0;
-  if (ends_block) {
-    seen_ = 0;
-    has_end_ = false;
-  }
+  if (ends_block) seen_ = 0;
   if (plan_.strips) piece.bytes = stripped_ = ends_.stripped(piece.bytes);
   return piece;
 }

@@ -62,8 +62,7 @@ class BlockCutter {
   std::unique_ptr<char[]> buffer_;
   std::size_t capacity_ = 0, begin_ = 0, size_ = 0;  // [begin_, size_) is to be cut
   bool is_at_end_ = false;
-  std::size_t given_ = 0;   // bytes of the present block, as pieces
-  bool has_end_ = false;    // it may end where those do, or behind
+  std::size_t given_ = 0;  // bytes of the present block, as pieces
   // When it is cut by count, from begin_: the ends that were seen, the last of them, and where the next one may be.
   std::uint64_t seen_ = 0;
   std::size_t last_end_ = 0, looked_at_ = 0;
