@@ -6,7 +6,7 @@ import subprocess
 import sys
 import unittest
 
-from support import EndToEnd, is_finished, peak_megabytes, processes_with, query, wait_until
+from support import SLOWNESS, EndToEnd, is_finished, peak_megabytes, processes_with, query, wait_until
 
 SKIPPED = 77
 
@@ -141,7 +141,8 @@ class Pipe(EndToEnd):
             while taken < 64 << 20:  # and all goes on when they are read
                 taken += len(os.read(reading, 1 << 20))
             self.assertLess(self.size_of(where), 24 << 20)
-            self.assertLess(peak_megabytes(program.pid), 100)
+            if SLOWNESS == 1:  # sanitizers keep freed memory on purpose
+                self.assertLess(peak_megabytes(program.pid), 100)
         finally:
             os.close(reading)
             numbers.kill()

@@ -5,7 +5,7 @@ import subprocess
 import sys
 import unittest
 
-from support import INPUT_CUT, USAGE, EndToEnd, is_finished, peak_megabytes, processes_with, query, wait_until
+from support import INPUT_CUT, SLOWNESS, USAGE, EndToEnd, is_finished, peak_megabytes, processes_with, query, wait_until
 
 SKIPPED = 77
 
@@ -179,7 +179,8 @@ class Spooled(EndToEnd):
                     for _ in range(100):
                         file.write(line * 10_000)
                 wait_until(lambda: query(self.run_dir, "SELECT count(*) FROM jobs", file="jobs.db")[0][0] >= (1 if "--tee" in words else 2), "the jobs")
-                self.assertLess(peak_megabytes(program.pid), 60)
+                if SLOWNESS == 1:  # sanitizers keep freed memory on purpose
+                    self.assertLess(peak_megabytes(program.pid), 60)
                 open_gate()
                 program.wait(0)
                 self.assertEqual(sum(map(int, program.out.split())), 100_000_000)
