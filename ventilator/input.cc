@@ -61,34 +61,42 @@ Input::State Input::next_rows(std::size_t max_rows, std::size_t max_bytes) {
   return read_.size() > 0 ? State::More : State::End;
 }
 
-Input::State Input::read(std::size_t max_jobs, std::size_t max_bytes) { return blocks_ ? read_blocks(max_jobs, max_bytes) : read_rows(max_jobs, max_bytes); }
+Input::State Input::read(std::size_t max_jobs, std::size_t max_bytes) {
+  if (!blocks_) return read_rows(max_jobs, max_bytes);
+  return blocks_->is_shared() ? read_shared(max_jobs, max_bytes) : read_blocks(max_jobs, max_bytes);
+}
 
-Input::State Input::read_blocks(std::size_t max_jobs, std::size_t max_bytes) {
-  State state = State::More;
-  if (blocks_->is_shared()) {
-    count_ = 0;
-    if (reads_blocks_) {
-      state = blocks_->read(max_jobs, max_bytes);
-      reads_blocks_ = state != State::End;
-      return reads_blocks_ ? state : State::More;
-    }
-    state = read_rows(max_jobs, max_bytes);
-    for (Arguments& job : std::span(jobs_).first(count_)) {
-      job.input = &blocks_->shared();
-      if (blocks_->is_named()) job.values = {blocks_->shared().path};
-    }
-    return state;
+// All of the blocks, then the rows that share them.
+Input::State Input::read_shared(std::size_t max_jobs, std::size_t max_bytes) {
+  count_ = 0;
+  if (reads_blocks_) {
+    const State state = blocks_->read(max_jobs, max_bytes);
+    reads_blocks_ = state != State::End;
+    return reads_blocks_ ? state : State::More;
   }
+  const State state = read_rows(max_jobs, max_bytes);
+  for (Arguments& job : std::span(jobs_).first(count_)) {
+    job.input = &blocks_->shared();
+    if (blocks_->is_named()) job.values = {blocks_->shared().path};
+  }
+  return state;
+}
+
+// All of the rows, then the blocks that they go to.
+Input::State Input::read_blocks(std::size_t max_jobs, std::size_t max_bytes) {
   if (!reads_blocks_) {
-    state = read_rows(max_jobs, max_bytes);
+    const State state = read_rows(max_jobs, max_bytes);
     for (const Arguments& job : std::span(jobs_).first(count_)) rows_of_blocks_.emplace_back(job.values.begin(), job.values.end());
     reads_blocks_ = state == State::End;
-    return state == State::Error ? state : State::More;
+    return reads_blocks_ ? State::More : state;
   }
-  state = blocks_->read(max_jobs, max_bytes);
-  if (!blocks_->is_named())
-    for (Arguments& job : blocks_->jobs())
-      if (job.number <= rows_of_blocks_.size()) job.values.assign(rows_of_blocks_[job.number - 1].begin(), rows_of_blocks_[job.number - 1].end());
+  const State state = blocks_->read(max_jobs, max_bytes);
+  if (blocks_->is_named()) return state;
+  for (Arguments& job : blocks_->jobs()) {
+    if (job.number > rows_of_blocks_.size()) break;
+    const OwnedRow& row = rows_of_blocks_[job.number - 1];
+    job.values.assign(row.begin(), row.end());
+  }
   return state;
 }
 

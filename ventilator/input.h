@@ -56,6 +56,7 @@ class Input {
 
  private:
   bool is_of_blocks() const { return blocks_ && !blocks_->is_shared(); }
+  State read_shared(std::size_t max_jobs, std::size_t max_bytes);
   State read_blocks(std::size_t max_jobs, std::size_t max_bytes);
   State read_rows(std::size_t max_jobs, std::size_t max_bytes);
   State next_rows(std::size_t max_rows, std::size_t max_bytes);
