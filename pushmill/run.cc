@@ -52,7 +52,7 @@ base::Result<std::optional<ventilator::Input>> open_source(const Plan& plan) {
     if (!summary) return summary.error();
     if (summary->end_of_input && !summary->cut) return Source();  // all of it is in the spool
   }
-  if (plan.is_resumed && options.input.reads_standard_input()) return Source();
+  if (plan.is_resumed && (options.pipe.pipe || options.input.reads_standard_input())) return Source();
   auto input = options.pipe.is_on() ? ventilator::open_blocks(options.pipe, options.input, plan.directory, options.durability, slots_of(options))
                                     : ventilator::open_input(options.input, options.joblog, slots_of(options));
   if (input) return Source(std::move(*input));

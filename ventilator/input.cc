@@ -21,7 +21,12 @@ Combination combination_of(JobSource source) {
 
 Input::Input(JobSource source) : rows_(combination_of(std::move(source))) {}
 
-Input::Input(Blocks blocks) : blocks_(std::move(blocks)), rows_(combination_of(JobSource::list({}))) {}
+Input::Input(Blocks blocks) : rows_(combination_of(JobSource::list({}))) { feed(std::move(blocks)); }
+
+void Input::feed(Blocks blocks) {
+  reads_blocks_ = blocks.is_shared();
+  blocks_ = std::move(blocks);
+}
 
 Input Input::numbered(std::vector<std::string> records, std::vector<base::JobId> numbers) {
   Input input(JobSource::list(std::move(records)));
@@ -30,7 +35,7 @@ Input Input::numbered(std::vector<std::string> records, std::vector<base::JobId>
 }
 
 int Input::fd() const {
-  if (blocks_) return blocks_->fd();
+  if (blocks_ && reads_blocks_) return blocks_->fd();
   return next_shuffled_ || error_ ? -1 : rows_.fd();
 }
 
@@ -57,7 +62,45 @@ Input::State Input::next_rows(std::size_t max_rows, std::size_t max_bytes) {
 }
 
 Input::State Input::read(std::size_t max_jobs, std::size_t max_bytes) {
-  if (blocks_) return blocks_->read(max_jobs, max_bytes);
+  if (!blocks_) return read_rows(max_jobs, max_bytes);
+  return blocks_->is_shared() ? read_shared(max_jobs, max_bytes) : read_blocks(max_jobs, max_bytes);
+}
+
+// All of the blocks, then the rows that share them.
+Input::State Input::read_shared(std::size_t max_jobs, std::size_t max_bytes) {
+  count_ = 0;
+  if (reads_blocks_) {
+    const State state = blocks_->read(max_jobs, max_bytes);
+    reads_blocks_ = state != State::End;
+    return reads_blocks_ ? state : State::More;
+  }
+  const State state = read_rows(max_jobs, max_bytes);
+  for (Arguments& job : std::span(jobs_).first(count_)) {
+    job.input = &blocks_->shared();
+    if (blocks_->is_named()) job.values = {blocks_->shared().path};
+  }
+  return state;
+}
+
+// All of the rows, then the blocks that they go to.
+Input::State Input::read_blocks(std::size_t max_jobs, std::size_t max_bytes) {
+  if (!reads_blocks_) {
+    const State state = read_rows(max_jobs, max_bytes);
+    for (const Arguments& job : std::span(jobs_).first(count_)) rows_of_blocks_.emplace_back(job.values.begin(), job.values.end());
+    reads_blocks_ = state == State::End;
+    return reads_blocks_ ? State::More : state;
+  }
+  const State state = blocks_->read(max_jobs, max_bytes);
+  if (blocks_->is_named()) return state;
+  for (Arguments& job : blocks_->jobs()) {
+    if (job.number > rows_of_blocks_.size()) break;
+    const OwnedRow& row = rows_of_blocks_[job.number - 1];
+    job.values.assign(row.begin(), row.end());
+  }
+  return state;
+}
+
+Input::State Input::read_rows(std::size_t max_jobs, std::size_t max_bytes) {
   count_ = 0;
   if (error_) return State::Error;
   State state = next_rows(max_jobs, max_bytes);

@@ -24,8 +24,10 @@ class Input {
   // Each record of `source` is a job.
   explicit Input(JobSource source);
   explicit Input(Combination rows) : rows_(std::move(rows)) {}
-  // Blocks are what jobs read on stdin; nothing else below is for them.
+  // What jobs read on stdin; without rows nothing else below is for them. If the blocks are shared, each row is a job, else each block is one, and has the row of
+  // its number as long as there is one.
   explicit Input(Blocks blocks);
+  void feed(Blocks blocks);
   // Commands that are known by their numbers, which need not be those of the jobs. REQUIRES: as many numbers as records.
   static Input numbered(std::vector<std::string> records, std::vector<base::JobId> numbers);
 
@@ -44,20 +46,26 @@ class Input {
   // At most one read(2), and only if fd() was not -1 or never is. About as many jobs and bytes as asked for at most. REQUIRES: max_jobs > 0.
   State read(std::size_t max_jobs, std::size_t max_bytes);
   // What the last read() brought, in order; valid until the next one.
-  std::span<const Arguments> jobs() const { return blocks_ ? blocks_->jobs() : std::span(jobs_).first(count_); }
+  std::span<const Arguments> jobs() const { return is_of_blocks() ? blocks_->jobs() : std::span(jobs_).first(count_); }
   Blocks* blocks() { return blocks_ ? &*blocks_ : nullptr; }
 
-  const base::Error& error() const { return blocks_ ? blocks_->error() : *error_; }  // REQUIRES: State::Error
+  const base::Error& error() const { return error_ ? *error_ : blocks_->error(); }  // REQUIRES: State::Error
   // Of the columns, once jobs have come: of --header.
   std::vector<std::string> names() const { return rows_.names(); }
   std::string text() const { return blocks_ ? blocks_->text() : rows_.text(); }  // what the sources are
 
  private:
+  bool is_of_blocks() const { return blocks_ && !blocks_->is_shared(); }
+  State read_shared(std::size_t max_jobs, std::size_t max_bytes);
+  State read_blocks(std::size_t max_jobs, std::size_t max_bytes);
+  State read_rows(std::size_t max_jobs, std::size_t max_bytes);
   State next_rows(std::size_t max_rows, std::size_t max_bytes);
   void add_job(std::span<const std::string_view> values);
   bool is_too_long();
 
   std::optional<Blocks> blocks_;
+  bool reads_blocks_ = false;   // now; shared ones are read before the rows, others behind them
+  std::vector<OwnedRow> rows_of_blocks_;
   Combination rows_;
   std::optional<PackingOptions> packing_options_;
   std::optional<Packing> packing_;

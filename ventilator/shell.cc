@@ -49,8 +49,8 @@ base::Result<std::optional<int>> Shell::open(int interrupt_fd) {
     if (auto committed = spool_->commit_halts_over(mark->halts); !committed) return committed.error();
     if (auto committed = spool_->commit_ended(mark->exit_status); !committed) return committed.error();
   }
-  accepted_before_ = spool_->summary().accepted;
-  Blocks::drop_leftovers(config_.run_directory, accepted_before_);
+  forgotten_ = spool_->summary().accepted;
+  SpooledFile::drop_leftovers(config_.run_directory, forgotten_);
   if (auto fits = match_input(interrupt_fd); !fits) return fits.error();
   const Spool::Summary& summary = spool_->summary();
   if (summary.ended && !is_interrupted_ && !goes_on_behind_cut()) {
@@ -152,6 +152,7 @@ base::Result<std::optional<int>> Shell::run() {
   next_word_ = io::now() + config_.policy.heartbeat * 3;
 
   while (!has_exited_ && !failure_) {
+    forget_blocks();
     const bool reads = may_read();
     const int input_fd = reads ? source_->fd() : -1;
     if (reactor_.is_watching(kInput) && input_fd != input_fd_) reactor_.unwatch(kInput);  // another source has its turn
@@ -159,7 +160,7 @@ base::Result<std::optional<int>> Shell::run() {
     input_fd_ = input_fd;
     const bool is_busy = (reads && input_fd < 0) || !broken_.empty();
     bool input_ready = reads && input_fd < 0;
-    // Nobody tells when outputs have been written and blocks may come.
+    // In one process the sink says only by its count what it has written: a bell for each output would cost all runs something, this look only those that are full.
     const bool waits_for_room = !reads && !blocks_ahead_.empty() && !is_source_at_end_ && !is_stopping_;
     const base::TimePoint deadline = waits_for_room ? std::min(core_->next_deadline(), io::now() + kLookForRoom) : core_->next_deadline();
     for (io::Reactor::Tag tag : reactor_.wait(is_busy ? base::TimePoint{} : deadline)) {
@@ -238,13 +239,16 @@ void Shell::say_what_is_waited_for() {
 
 // ---- input
 
-bool Shell::may_read() {
-  // Whatever the order in which jobs end: of so many blocks neither input nor output is on the disk any more.
+// Whatever the order in which jobs end: of so many blocks neither input nor output is on the disk any more.
+void Shell::forget_blocks() {
   const std::uint64_t gone = config_.is_embedded ? counts_.emitted.load() : core_->jobs().finished();
-  for (; !blocks_ahead_.empty() && accepted_before_ < gone; ++accepted_before_) {
+  for (; !blocks_ahead_.empty() && forgotten_ < gone; ++forgotten_) {
     bytes_ahead_ -= std::min(bytes_ahead_, blocks_ahead_.front());
     blocks_ahead_.pop_front();
   }
+}
+
+bool Shell::may_read() const {
   return source_ && !is_source_at_end_ && !is_stopping_ && !core_->is_halting() && bytes_ahead_ < config_.spool_bytes;
 }
 
@@ -269,7 +273,7 @@ void Shell::store_blocks() {
   insist([&] { return blocks->store(spool_->summary().accepted); });
   for (const Arguments& job : blocks->jobs()) {
     if (job.number <= spool_->summary().accepted) continue;
-    blocks_ahead_.push_back(job.input != nullptr && job.input->path.starts_with(config_.run_directory) ? job.input->length : 0);
+    blocks_ahead_.push_back(blocks->own_bytes(job));
     bytes_ahead_ += blocks_ahead_.back();
   }
 }
@@ -316,7 +320,10 @@ void Shell::say_cut(const std::string& reason) const {
 void Shell::end_input(bool cut, const std::string& reason) {
   insist([&] { return spool_->commit_end_of_input(cut, reason); });
   if (failure_) return;
-  if (cut) say_cut(reason);
+  if (cut) {
+    SpooledFile::drop_leftovers(config_.run_directory, spool_->summary().accepted);
+    say_cut(reason);
+  }
   counts_.is_input_ended = true;
   feed(InputEnded{cut});
 }
@@ -423,6 +430,7 @@ void Shell::carry_out(const RecallDispatches& effect) {
 
 void Shell::carry_out(const CommitEnded& effect) {
   exit_status_ = effect.status ? static_cast<int>(*effect.status) : cli::exit_status(effect.failed, effect.cut);
+  if (effect.failed == 0 && !effect.cut) SpooledFile::drop_shared(config_.run_directory);  // the sink has committed all of them: none runs again
   insist([&] { return spool_->commit_ended(*exit_status_); });
   base::kill_point(base::kill_points::kEndHeard);
 }

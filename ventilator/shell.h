@@ -63,7 +63,8 @@ class Shell {
   base::Status open_uplink();
   void say_cut(const std::string& reason) const;
   void end_input(bool cut, const std::string& reason);
-  bool may_read();
+  void forget_blocks();
+  bool may_read() const;
   void store_blocks();
   JobSource::State next_jobs();
   void read_input();
@@ -106,7 +107,7 @@ class Shell {
   std::string source_error_;
   std::uint64_t bytes_ahead_ = 0;      // spooled in this life and not dispatched
   std::deque<std::uint64_t> blocks_ahead_;  // bytes of those that jobs of this life read and that are on the disk, or their outputs are: oldest first
-  base::JobId accepted_before_ = 0;    // this life
+  base::JobId forgotten_ = 0;          // jobs whose blocks count no more; at first those of earlier lives
 
   io::Reactor reactor_;
   int input_fd_ = -1;                  // that is watched
