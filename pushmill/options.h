@@ -31,6 +31,7 @@ struct RunOptions {
   std::uint64_t spool_bytes = 256u << 20;
   cli::Work work;
   bool keep_run = false;
+  bool skip_done = false;
   bool is_plain = false;  // without the default options
   io::TakeOver take_over = io::TakeOver::No;
   ventilator::CommandOptions commands;
@@ -47,6 +48,9 @@ struct RunOptions {
     if (input.repeats_words()) made.replacements.many = ventilator::Many::Repeat;
     return made;
   }
+  std::uint32_t slots() const;
+  // `directory`: of the run, for blocks of --pipe; empty: none is made.
+  base::Result<ventilator::Input> open_input(const std::string& directory) const;
 };
 
 std::optional<cli::Leave> parse_run(const std::vector<std::string>& arguments, RunOptions& options);

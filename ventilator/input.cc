@@ -29,6 +29,12 @@ Input Input::numbered(std::vector<std::string> records, std::vector<base::JobId>
   return input;
 }
 
+void Input::serve(Template& made, std::uint64_t seed) {
+  template_ = &made;
+  length_ = [&made](const Arguments& arguments) { return made.length(arguments); };
+  seed_ = seed;
+}
+
 int Input::fd() const {
   if (blocks_) return blocks_->fd();
   return next_shuffled_ || error_ ? -1 : rows_.fd();
@@ -64,6 +70,10 @@ Input::State Input::read(std::size_t max_jobs, std::size_t max_bytes) {
   if (state == State::Error) {
     error_ = rows_.error();
     return state;
+  }
+  if (template_ != nullptr && read_.size() > 0) {
+    if (const auto known = names(); !known.empty()) template_->set_names(known);
+    template_ = nullptr;
   }
   if (!packing_options_) {
     for (std::size_t i = 0; i < read_.size(); ++i) add_job(read_.row(i));

@@ -14,6 +14,7 @@
 #include "ventilator/blocks.h"
 #include "ventilator/combination.h"
 #include "ventilator/packing.h"
+#include "ventilator/template.h"
 
 namespace ventilator {
 
@@ -36,8 +37,9 @@ class Input {
   // In an order that depends on nothing but the seed.
   void shuffle() { is_shuffled_ = true; }
   bool is_shuffled() const { return is_shuffled_; }
-  void seed(std::uint64_t seed) { seed_ = seed; }
   void measure_with(Packing::Length length) { length_ = std::move(length); }
+  // What is made of the jobs: it measures their lines, and learns the names of the columns before there are any. It has to stay. `seed`: of the order.
+  void serve(Template& made, std::uint64_t seed);
 
   // What to poll for reading before the next read(), or -1: read() will not block. Changes with every read(), also to another descriptor.
   int fd() const;
@@ -47,9 +49,8 @@ class Input {
   std::span<const Arguments> jobs() const { return blocks_ ? blocks_->jobs() : std::span(jobs_).first(count_); }
   Blocks* blocks() { return blocks_ ? &*blocks_ : nullptr; }
 
+  std::vector<std::string> names() const { return rows_.names(); }  // of the columns, once jobs have come: of --header
   const base::Error& error() const { return blocks_ ? blocks_->error() : *error_; }  // REQUIRES: State::Error
-  // Of the columns, once jobs have come: of --header.
-  std::vector<std::string> names() const { return rows_.names(); }
   std::string text() const { return blocks_ ? blocks_->text() : rows_.text(); }  // what the sources are
 
  private:
@@ -62,6 +63,7 @@ class Input {
   std::optional<PackingOptions> packing_options_;
   std::optional<Packing> packing_;
   Packing::Length length_;
+  Template* template_ = nullptr;  // that has still to learn the names
   std::size_t max_length_ = 0;  // 0: no limit
   base::JobSet skipped_;
   std::vector<base::JobId> numbers_;
