@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "base/kill_point.h"
 #include "sink/result_log.h"
 #include "ventilator/spool.h"
 
@@ -37,6 +38,7 @@ base::Result<std::optional<ventilator::DoneJobs>> go_on(const std::string& direc
   }
   // The ventilator's mark goes first: while the sink's is there, it is put back at the next start, as if nothing had been.
   if (auto done = ventilator::Spool::go_on(directory, template_text, origin); !done) return done.error();
+  base::kill_point(base::kill_points::kGoesOn);
   if (log) {
     if (auto done = sink::ResultLog::settle(directory); !done) return done.error();
   }
