@@ -45,6 +45,8 @@ struct RunOptions {
   ventilator::WorkOptions job_work() const {
     ventilator::WorkOptions made{words, work.call, work.coprocess, work.framing, replacements, label};
     made.replacements.is_filter = pipe.is_on() && !pipe.names_files();
+    made.replacements.slots = slots();
+    if (pipe.is_on()) made.replacements.total.reset();
     if (input.repeats_words()) made.replacements.many = ventilator::Many::Repeat;
     return made;
   }

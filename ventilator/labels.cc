@@ -63,6 +63,11 @@ void Labels::set_names(const std::vector<std::string>& names) {
   parse();
 }
 
+void Labels::set_total(std::uint64_t jobs) {
+  replacements_.total = jobs;
+  parse();
+}
+
 // DIR/KEY/VALUE/KEY/VALUE/, the keys being the names of the columns, or their numbers, in order: numbers by their size, behind the names.
 std::string Labels::folder(const std::vector<std::string_view>& values) const {
   const auto& names = replacements_.names;
@@ -96,6 +101,8 @@ base::Label Labels::make(const Arguments& arguments) const {
   }
   if (options_.out || (options_.results && !options_.is_table()))
     label.destination = destination_.has_replacements() ? text_of(destination_, arguments) : folder(arguments.values);
+  if (options_.is_table())
+    for (const std::string& name : replacements_.names) label.destination += name + '\0';
   if (options_.values) label.values.assign(arguments.values.begin(), arguments.values.end());
   return label;
 }

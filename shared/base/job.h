@@ -62,7 +62,7 @@ struct Record {
 struct Label {
   std::uint64_t number = 0;         // of the job as the user counts, where that is not the job's own; 0: it is
   std::string tag;                  // stands before each line of its output
-  std::string destination;          // the file or directory for its output
+  std::string destination;          // the file or directory for its output; in a table, names of its columns, each ended by a NUL byte
   std::vector<std::string> values;  // of its input sources or columns, in order
   bool operator==(const Label&) const = default;
 };
