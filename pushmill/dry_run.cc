@@ -5,11 +5,11 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
-#include <type_traits>
 
 #include "cli/exit_status.h"
 #include "io/entropy.h"
 #include "pushmill/skip_done.h"
+#include "sink/presentation.h"
 #include "ventilator/template.h"
 #include "wire/codec.h"
 
@@ -20,11 +20,11 @@ namespace {
 constexpr std::size_t kJobsPerTurn = 4096, kBytesPerTurn = 1u << 20;
 
 // Slots are taken in turn.
-std::string line_of(const base::Command& command, std::uint64_t slot) {
-  if (!command.argv.empty()) return base::shell_join(command.argv);
-  std::string line = command.line;
-  for (auto mark = command.slot_marks.rbegin(); mark != command.slot_marks.rend(); ++mark) line.insert(*mark, std::to_string(slot));
-  return line;
+std::string line_of(base::JobSpec& spec, std::uint32_t slot) {
+  auto* command = std::get_if<base::Command>(&spec.work);
+  if (command == nullptr) return wire::describe(spec) + '\n';
+  base::put_in_slot(*command, slot);
+  return (command->argv.empty() ? command->line : base::shell_join(command->argv)) + '\n';
 }
 
 }  // namespace
@@ -42,19 +42,17 @@ base::Result<int> dry_run(const RunOptions& options, const std::string& shell) {
   auto made = ventilator::Template::of(options.job_work(), ventilator::defaults_of(options.commands, shell));
   input->serve(made, io::random_seed());
   auto state = ventilator::SourceState::More;
-  std::uint64_t count = 0;
+  const bool tags = options.output.presentation().tags;
+  std::uint32_t count = 0;
   while (state == ventilator::SourceState::More) {
     if (pollfd ready{input->fd(), POLLIN, 0}; ready.fd >= 0 && ::poll(&ready, 1, -1) <= 0) continue;
     state = input->read(kJobsPerTurn, kBytesPerTurn);
     for (const ventilator::Arguments& arguments : input->jobs()) {
-      const auto spec = made.compose(arguments);
+      auto spec = made.compose(arguments);
       if (!spec) return std::fflush(stdout), spec.error();
       if (done && done->contains(*spec)) continue;
-      const std::uint64_t slot = 1 + count++ % slots;
-      const std::string line = std::visit([&](const auto& work) {
-        if constexpr (std::is_same_v<std::decay_t<decltype(work)>, base::Command>) return line_of(work, slot);
-        else return wire::describe(*spec);
-      }, spec->work) + '\n';
+      std::string line;
+      sink::Dress(tags ? std::optional(sink::label_of(spec->label).tag) : std::nullopt, sink::Dress::Quoting::None).append(line_of(*spec, 1 + count++ % slots), line);
       if (std::fwrite(line.data(), 1, line.size(), stdout) != line.size())
         return base::Error{base::Error::Kind::Io, std::string("cannot write to standard output: ") + std::strerror(errno)};
     }

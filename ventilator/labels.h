@@ -45,7 +45,7 @@ class Labels {
 
  private:
   void parse();
-  std::string folder(const std::vector<std::string_view>& values) const;
+  std::string folder(const Arguments& arguments) const;
 
   LabelOptions options_;
   ReplacementOptions replacements_;

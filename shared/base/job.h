@@ -82,6 +82,9 @@ constexpr bool is_failure(Outcome outcome) { return outcome == Outcome::Failed |
 std::string_view name(Outcome outcome);  // "ok", "failed", ...
 std::optional<Outcome> parse_outcome(std::string_view text);  // the same backwards
 
+// Puts the number of the slot into the line, where its marks are, and takes these away.
+void put_in_slot(Command& command, std::uint32_t slot);
+
 // `words` as one line that a POSIX shell splits back into the same words.
 std::string shell_join(const std::vector<std::string>& words);
 // `word` quoted for a POSIX shell, byte for byte as GNU parallel 20221122 does: as it is when only letters, digits and -_.+/, else in single quotes.
