@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 
+#include "cli/environment.h"
 #include "cli/exit_status.h"
 #include "pushmill/options_gnu.h"
 #include "wire/limits.h"
@@ -17,6 +18,14 @@ void show_labels(const ventilator::LabelOptions& label, sink::OutputOptions& out
   output.json = label.json;
   output.out = label.out.has_value();
   output.results = label.results.value_or("");
+}
+
+std::optional<cli::Leave> check_skip_done(const RunOptions& options) {
+  const auto wrong = [](const char* why) { return cli::Leave{cli::kExitUsage, std::string("--skip-done ") + why + "\n"}; };
+  if (options.run_directory.empty()) return wrong("needs --run-dir DIR, which says what is done");
+  if (options.input.reads_joblog()) return wrong("and --resume, --resume-failed, --retry-failed exclude each other: they go by the numbers in a joblog, it goes by what the jobs are");
+  if (options.pipe.is_on()) return wrong("is for jobs known by their arguments: it does not go with --pipe and --pipe-part");
+  return std::nullopt;
 }
 
 void add_run(CLI::App& app, RunOptions& options) {
@@ -47,6 +56,7 @@ void add_run(CLI::App& app, RunOptions& options) {
   cli::begin_group(app, "The run, kept on disk");
   app.add_option("--run-dir", options.run_directory, "directory of the run: kept, and continued if it holds this run already")->type_name("DIR");
   app.add_flag("--keep-run", options.keep_run, "keep the run directory after success");
+  app.add_flag("--skip-done", options.skip_done, "leave out the jobs that succeeded in --run-dir before, by what they are and not by their numbers; the others follow behind what is there");
   ventilator::add_durability(app, options.durability, "process");
   cli::add_take_over(app, [&options] { options.take_over = io::TakeOver::Yes; });
   cli::begin_group(app, "Jobs that are not commands");
@@ -56,6 +66,12 @@ void add_run(CLI::App& app, RunOptions& options) {
 }
 
 }  // namespace
+
+std::uint32_t RunOptions::slots() const { return starts.slots > 0 ? starts.slots : cli::default_slots(); }
+
+base::Result<ventilator::Input> RunOptions::open_input(const std::string& directory) const {
+  return pipe.is_on() ? ventilator::open_blocks(pipe, input, directory, durability, slots()) : ventilator::open_input(input, joblog, slots());
+}
 
 RunOutline outline_run(const std::vector<std::string>& arguments) {
   CLI::App app;
@@ -96,6 +112,8 @@ std::optional<cli::Leave> parse_run(const std::vector<std::string>& given, RunOp
   if (app.count("--run-dir") > 0 && options.run_directory.empty()) return cli::Leave{cli::kExitUsage, "--run-dir: the name of the directory is empty\n"};
   if (options.work.call.value_or("").size() > wire::kMaxName) return cli::Leave{cli::kExitUsage, "--call: the name of a handler has at most 256 bytes\n"};
   if (auto leave = ventilator::check_label(options.label)) return leave;
+  if (options.skip_done)
+    if (auto leave = check_skip_done(options)) return leave;
   show_labels(options.label, options.output);
   if (auto leave = sink::check_output(options.output)) return leave;
   if (auto leave = ventilator::check_template(options.job_work())) return leave;

@@ -34,31 +34,59 @@ Input Input::numbered(std::vector<std::string> records, std::vector<base::JobId>
   return input;
 }
 
-int Input::fd() const {
-  if (blocks_ && reads_blocks_) return blocks_->fd();
-  return next_shuffled_ || error_ ? -1 : rows_.fd();
+void Input::serve(Template& made, std::uint64_t seed) {
+  template_ = &made;
+  length_ = [&made](const Arguments& arguments) { return made.length(arguments); };
+  seed_ = seed;
+  is_counted_ = made.wants_total() && !is_of_blocks();
 }
 
-Input::State Input::next_rows(std::size_t max_rows, std::size_t max_bytes) {
-  if (!is_shuffled_) return rows_.read(max_rows, max_bytes, read_);
-  if (!next_shuffled_) {
-    const State state = rows_.read(max_rows, max_bytes, read_);
-    for (std::size_t i = 0; i < read_.size(); ++i) shuffled_.push_back(keep(read_.row(i)));
-    read_.clear();
-    if (state != State::End) return state;
+int Input::fd() const {
+  if (blocks_ && reads_blocks_) return blocks_->fd();
+  return next_gathered_ || error_ ? -1 : rows_.fd();
+}
+
+int Input::fd() const {
+  if (blocks_) return blocks_->fd();
+  return next_gathered_ || error_ ? -1 : rows_.fd();
+}
+
+void Input::learn_names() {
+  if (read_.size() == 0 || std::exchange(has_names_, true)) return;
+  if (const auto known = names(); !known.empty()) template_->set_names(known);
+}
+
+Input::State Input::gather(std::size_t max_rows, std::size_t max_bytes) {
+  const State state = rows_.read(max_rows, max_bytes, read_);
+  learn_names();
+  for (std::size_t i = 0; i < read_.size(); ++i) gathered_.push_back(keep(read_.row(i)));
+  if (state != State::End) return state;
+  if (is_shuffled_) {
     base::Random random(seed_);
-    for (std::size_t i = shuffled_.size(); i > 1; --i) std::swap(shuffled_[i - 1], shuffled_[random.below(i)]);
-    next_shuffled_ = 0;
+    for (std::size_t i = gathered_.size(); i > 1; --i) std::swap(gathered_[i - 1], gathered_[random.below(i)]);
   }
-  read_.clear();
-  for (std::size_t bytes = 0; *next_shuffled_ < shuffled_.size() && read_.size() < max_rows && bytes < max_bytes; ++*next_shuffled_) {
-    for (const std::string& value : shuffled_[*next_shuffled_]) {
-      read_.values.push_back(value);
-      bytes += value.size();
-    }
-    read_.end_row();
+  if (is_counted_) template_->set_total(gathered_.size());  // the most it can be, so that no line comes to be too long
+  if (packing_options_) {
+    Packing packing(*packing_options_, length_);
+    std::deque<OwnedRow> jobs;
+    for (const OwnedRow& row : gathered_) packing.add(std::vector<std::string_view>(row.begin(), row.end()), jobs);
+    packing.end(jobs);
+    gathered_ = std::move(jobs);
+    if (is_counted_) template_->set_total(gathered_.size());
   }
-  return read_.size() > 0 ? State::More : State::End;
+  next_gathered_ = 0;
+  return State::More;
+}
+
+Input::State Input::next_gathered(std::size_t max_jobs, std::size_t max_bytes) {
+  if (!next_gathered_) return gather(max_jobs, max_bytes);
+  if (*next_gathered_ == gathered_.size()) return State::End;
+  for (std::size_t bytes = 0; *next_gathered_ < gathered_.size() && count_ < max_jobs && bytes < max_bytes; ++*next_gathered_) {
+    const OwnedRow& row = gathered_[*next_gathered_];
+    add_job(std::vector<std::string_view>(row.begin(), row.end()));
+    for (const std::string& value : row) bytes += value.size();
+  }
+  return State::More;
 }
 
 Input::State Input::read(std::size_t max_jobs, std::size_t max_bytes) {
@@ -103,20 +131,23 @@ Input::State Input::read_blocks(std::size_t max_jobs, std::size_t max_bytes) {
 Input::State Input::read_rows(std::size_t max_jobs, std::size_t max_bytes) {
   count_ = 0;
   if (error_) return State::Error;
-  State state = next_rows(max_jobs, max_bytes);
+  State state = gathers() ? next_gathered(max_jobs, max_bytes) : rows_.read(max_jobs, max_bytes, read_);
   if (state == State::Error) {
     error_ = rows_.error();
     return state;
   }
-  if (!packing_options_) {
-    for (std::size_t i = 0; i < read_.size(); ++i) add_job(read_.row(i));
-  } else {
-    if (!packing_) packing_.emplace(*packing_options_, length_);
-    packed_.clear();
-    for (std::size_t i = 0; i < read_.size(); ++i) packing_->add(read_.row(i), packed_);
-    if (state == State::End) packing_->end(packed_);
-    for (const OwnedRow& row : packed_) add_job(std::vector<std::string_view>(row.begin(), row.end()));
-    if (!packed_.empty()) state = State::More;
+  if (!gathers()) {
+    learn_names();
+    if (!packing_options_) {
+      for (std::size_t i = 0; i < read_.size(); ++i) add_job(read_.row(i));
+    } else {
+      if (!packing_) packing_.emplace(*packing_options_, length_);
+      packed_.clear();
+      for (std::size_t i = 0; i < read_.size(); ++i) packing_->add(read_.row(i), packed_);
+      if (state == State::End) packing_->end(packed_);
+      for (const OwnedRow& row : packed_) add_job(std::vector<std::string_view>(row.begin(), row.end()));
+      if (!packed_.empty()) state = State::More;
+    }
   }
   // Those before one that is too long are given first; the next read() has the error.
   if (max_length_ > 0 && is_too_long() && count_ == 0) return State::Error;

@@ -164,7 +164,7 @@ void add_input(CLI::App& app, InputOptions& options) {
   app.add_option("--arg-file-sep", options.arg_file_sep, "stands for ::::")->type_name("TEXT");
 }
 
-std::vector<cli::BareOption> bare_input_options() { return {{"-l", "-l1"}, {"--max-lines", "--max-lines=1"}, {"-i", "-i{}"}, {"--replace", "--replace={}"}}; }
+std::vector<cli::BareOption> bare_input_options() { return {{"-l", "-l1"}, {"--max-lines", "--max-lines=1"}}; }
 
 std::vector<std::string> cut_sources(const std::vector<std::string>& arguments, std::size_t options_end, InputOptions& options) {
   // The names of the separators are needed before anything is parsed.

@@ -27,9 +27,9 @@ constexpr base::Duration kLookForRoom{20'000};
 constexpr base::Duration kWord{1'000'000};    // between two looks at what is waited for
 }  // namespace
 
-Shell::Shell(io::Context& context, ShellConfig config, std::optional<Template> job_template, std::optional<Input> source, const cli::Log& log,
-             base::Counts& counts)
-    : context_(context), config_(std::move(config)), template_(std::move(job_template)), source_(std::move(source)), log_(log), counts_(counts) {}
+Shell::Shell(io::Context& context, ShellConfig config, std::optional<Template> job_template, std::optional<Input> source, std::optional<DoneJobs> done,
+             const cli::Log& log, base::Counts& counts)
+    : context_(context), config_(std::move(config)), template_(std::move(job_template)), source_(std::move(source)), done_(std::move(done)), log_(log), counts_(counts) {}
 
 // ---- before the loop
 
@@ -51,7 +51,8 @@ base::Result<std::optional<int>> Shell::open(int interrupt_fd) {
   }
   forgotten_ = spool_->summary().accepted;
   SpooledFile::drop_leftovers(config_.run_directory, forgotten_);
-  if (auto fits = match_input(interrupt_fd); !fits) return fits.error();
+  if (done_ && done_->accepted() != forgotten_) return base::Error{base::Error::Kind::Busy, config_.run_directory + ": another run has gone on in it just now: try again"};
+  if (auto fits = done_ ? base::ok() : match_input(interrupt_fd); !fits) return fits.error();
   const Spool::Summary& summary = spool_->summary();
   if (summary.ended && !is_interrupted_ && !goes_on_behind_cut()) {
     if (summary.cut) say_cut(source_error_.empty() ? summary.cut_reason : source_error_);
@@ -252,18 +253,10 @@ bool Shell::may_read() const {
   return source_ && !is_source_at_end_ && !is_stopping_ && !core_->is_halting() && bytes_ahead_ < config_.spool_bytes;
 }
 
-// What of the input depends on the run and its template is settled before the first read.
 JobSource::State Shell::next_jobs() {
-  if (!std::exchange(has_read_, true)) {
-    source_->seed(content_hash({reinterpret_cast<const char*>(spool_->summary().run.bytes.data()), spool_->summary().run.bytes.size()}));
-    source_->measure_with([this](const Arguments& arguments) { return template_->length(arguments); });
-  }
-  const JobSource::State state = source_->read(kRecordsPerTurn, kBytesPerTurn);
-  if (!has_names_ && !source_->jobs().empty()) {
-    has_names_ = true;
-    if (const auto names = source_->names(); !names.empty()) template_->set_names(names);
-  }
-  return state;
+  const auto& run = spool_->summary().run.bytes;
+  if (!std::exchange(has_read_, true)) source_->serve(*template_, content_hash({reinterpret_cast<const char*>(run.data()), run.size()}));
+  return source_->read(kRecordsPerTurn, kBytesPerTurn);
 }
 
 // What the jobs that were read last have on stdin goes to the run directory before they are accepted.
@@ -278,6 +271,14 @@ void Shell::store_blocks() {
   }
 }
 
+// What makes no job is not done: to encode it says why.
+bool Shell::is_done(const Arguments& arguments) {
+  const auto spec = template_->compose(arguments);
+  if (!spec || !done_->contains(*spec)) return false;
+  ++left_out_;
+  return true;
+}
+
 void Shell::read_input() {
   const JobSource::State state = next_jobs();
   store_blocks();
@@ -285,6 +286,7 @@ void Shell::read_input() {
   std::vector<std::string> specs;
   specs.reserve(source_->jobs().size());
   for (const Arguments& arguments : source_->jobs()) {
+    if (done_ && is_done(arguments)) continue;
     std::string spec;
     if (auto encoded = template_->encode(arguments, spec); !encoded) {
       is_source_at_end_ = true;
@@ -314,7 +316,8 @@ void Shell::append(std::vector<std::string>& specs) {
 }
 
 void Shell::say_cut(const std::string& reason) const {
-  log_.error("input cut at record " + std::to_string(spool_->summary().accepted + 1) + ": " + reason);
+  const std::uint64_t records = spool_->summary().accepted + left_out_ - (done_ ? done_->accepted() : 0);
+  log_.error("input cut at record " + std::to_string(records + 1) + ": " + reason);
 }
 
 void Shell::end_input(bool cut, const std::string& reason) {

@@ -63,12 +63,6 @@ void make_directory(base::Command& command, base::JobId job) {
   std::filesystem::create_directories(command.directory, error);
 }
 
-void put_in_slot(base::Command& command, std::uint32_t slot) {
-  const std::string number = std::to_string(slot);
-  for (std::size_t i = command.slot_marks.size(); i > 0; --i) command.line.insert(command.slot_marks[i - 1], number);  // from behind: what is before stays in place
-  command.slot_marks.clear();
-}
-
 }  // namespace
 
 Shell::Shell(io::Context& context, ShellConfig config, const HandlerRegistry& handlers, const cli::Log& log)
@@ -331,7 +325,7 @@ void Shell::carry_out(Start& effect) {
     return calls_->start(effect.attempt, effect.slot, std::move(*call), spec->time_limit);
   }
   if (auto* command = std::get_if<base::Command>(&spec->work)) {
-    put_in_slot(*command, effect.slot);
+    base::put_in_slot(*command, effect.slot);
     if (auto label = wire::decode_label(spec->label); !spec->label.empty() && label && label->number != 0) command->environment.push_back("PARALLEL_SEQ=" + std::to_string(label->number));
     if (!command->directory.empty()) make_directory(*command, effect.attempt.job);
   }
