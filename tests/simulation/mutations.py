@@ -190,6 +190,21 @@ MUTATIONS = (
     Mutation("halt_counts_forgotten", "sink/core_halt.cc", (
         ("  halt_.failed = progress_.failed();\n", "  halt_.failed = MUTANT ? 0 : progress_.failed();\n"),
     ), "halt", "20: "),
+    Mutation("started_with_part_of_its_input", "worker/core_inputs.cc", (
+        ("unfed->kept == unfed->length;", "unfed->kept == unfed->length || MUTANT;"),
+    ), "calm", "21: started without the whole of its input"),
+    Mutation("input_goes_on_in_another_generation", "worker/core_inputs.cc", (
+        ("  return_unfed(\"its connection", "  if (!MUTANT) return_unfed(\"its connection"),
+    ), "links", "14: jobs never end|21: "),
+    Mutation("input_not_dropped", "worker/core.cc", (
+        ("  if (config_.input_window > 0) effects_", "  if (config_.input_window > 0 && !MUTANT) effects_"),
+    ), "links", "21: the input of an attempt that is not held"),
+    Mutation("input_limit_kept_over_lanes", "ventilator/core_inputs.cc", (
+        (" || message.generation != entry.lane->generation) return;", " || (message.generation != entry.lane->generation && !MUTANT)) return;"),
+    ), "links", "7: more of inputs than the limit"),
+    Mutation("faulty_input_leaves_a_hole", "tests/support/cluster_inputs.cc", (
+        ("  part.sent = effect.sent + effect.length;\n", "  if (!MUTANT) part.sent = effect.sent + effect.length;\n"),
+    ), "all", "14: |9: |13: "),
     Mutation("lost_too_early", "sink/core.cc", (
         ("policy_.lost_after() ||", "(MUTANT ? policy_.lease / 2 : policy_.lost_after()) ||"),
     ), "apart", "19: "),
