@@ -29,7 +29,7 @@ std::string Cluster::input_of(JobId job, std::uint64_t offset, std::uint64_t len
 // As the ventilator's shell does it. The file of a job that has succeeded is gone.
 void Cluster::send_input(const ventilator::SendInput& effect) {
   const auto row = sink_disk_.results.find(effect.attempt.job);
-  bool is_faulty = row != sink_disk_.results.end() && row->second.outcome == base::Outcome::Ok;
+  const bool is_gone = row != sink_disk_.results.end() && row->second.outcome == base::Outcome::Ok;
   wire::Input part{effect.worker, effect.session, effect.generation, effect.sent, effect.attempt, effect.offset, {}, {}};
   const auto send = [&] {
     std::string frame;
@@ -37,11 +37,10 @@ void Cluster::send_input(const ventilator::SendInput& effect) {
     push(ventilator_->lanes[effect.worker].second, std::move(frame));
   };
   const std::uint64_t end = effect.offset + effect.length;
-  for (; part.offset < end && !is_faulty; part.offset += part.bytes.size(), part.sent += part.bytes.size()) {
+  for (; part.offset < end && !is_gone && !chance(fault_chance_); part.offset += part.bytes.size(), part.sent += part.bytes.size()) {
     may_crash("ventilator", faults_.ventilator);
     part.bytes = input_of(effect.attempt.job, part.offset, std::min(end - part.offset, kPart));
     send();
-    is_faulty = chance(fault_chance_);
   }
   if (part.offset == end) return;
   part.sent = effect.sent + effect.length;
