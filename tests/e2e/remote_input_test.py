@@ -58,6 +58,19 @@ class RemoteInput(EndToEnd):
         ring.wait()
         self.assert_all_came_out(ring, given)
 
+    def test_a_sink_that_is_killed_in_the_middle_of_inputs_loses_none(self):
+        given = lines_of(20, self.seed)
+        ring = self.ring("--pipe", "--block", "4M", "cat >$PUSHMILL_JOB.block", given=given)
+        worker = ring.start_worker("-j2")
+        for _ in range(2):
+            wait_until(lambda: kept_inputs(worker.pid) or len(finished(ring.run)) > 3, "part of an input")
+            ring.sink.kill()
+            ring.start_sink()
+        ring.wait()
+        jobs = sorted(finished(ring.run))
+        self.assert_all_ok(ring.run, len(jobs))
+        self.assertTrue(b"".join((self.path / f"{job}.block").read_bytes() for job in jobs) == given, "another byte")
+
     def test_small_blocks_come_out_too_and_leave_no_files(self):
         given = lines_of(8, self.seed)
         ring = self.ring("--pipe", "--block", "40k", "cat", given=given)
