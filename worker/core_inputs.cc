@@ -10,7 +10,7 @@ using base::Attempt;
 
 // What was not received in the generation before will not come in this one.
 void Core::restart_inputs() {
-  inputs_.restart();
+  inputs_.restart(!unfed_.empty());
   announced_input_limit_ = 0;
   return_unfed("its connection was replaced before its input was whole");
 }

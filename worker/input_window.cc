@@ -5,14 +5,16 @@
 namespace worker {
 
 namespace {
-constexpr std::uint64_t kDoublings = 5;  // from the least to the most
+constexpr std::uint64_t kDoublings = 7;  // from the least to the most
 constexpr base::Duration kQuick{250'000}, kSlow{1'000'000};
 }  // namespace
 
 InputWindow::InputWindow(std::uint64_t most)
     : most_(most), least_(most == 0 ? 0 : std::max<std::uint64_t>(most >> kDoublings, 1)), size_(std::min(most, least_ * 4)), limit_(size_) {}
 
-void InputWindow::restart() {
+// Perhaps because so much was on its way that nothing else came through.
+void InputWindow::restart(bool in_midst) {
+  if (in_midst) size_ = std::max(size_ / 2, least_);
   received_ = timed_ = 0;
   limit_ = size_;
 }

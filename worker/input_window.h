@@ -12,7 +12,7 @@ class InputWindow {
  public:
   explicit InputWindow(std::uint64_t most);  // bytes; 0: no inputs are taken
 
-  void restart();  // a new generation: nothing has been received in it
+  void restart(bool in_midst);  // another connection, on which nothing has been received. `in_midst`: the one before broke while inputs were to come
   // All up to this byte of the generation.
   void note_received(std::uint64_t position, base::TimePoint now);
   std::uint64_t received() const { return received_; }

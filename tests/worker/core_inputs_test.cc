@@ -236,8 +236,8 @@ TEST_CASE("the window of inputs grows while a window of them arrives quickly, an
   CHECK(first < 1 << 20);
   CHECK(arrives(1ms) == 1 << 20);
   for (int i = 0; i < 20; ++i) arrives(3s);
-  CHECK(arrives(3s) == 1 << 15);
-  CHECK(arrives(500ms) == 1 << 15);
+  CHECK(arrives(3s) == 1 << 13);
+  CHECK(arrives(500ms) == 1 << 13);
 }
 
 TEST_CASE("the limit of inputs never falls in a generation, whatever comes", "[worker]") {
@@ -250,9 +250,19 @@ TEST_CASE("the limit of inputs never falls in a generation, whatever comes", "[w
     CHECK(window.limit() > window.received());
     before = window.limit();
   }
-  window.restart();
+}
+
+TEST_CASE("a connection that broke in the midst of inputs is followed by a smaller window: it may have broken for what was on its way", "[worker]") {
+  worker::InputWindow window(1 << 20);
+  const std::uint64_t before = window.limit();
+  window.note_received(10, base::TimePoint{1h});
+  window.restart(false);
   CHECK(window.received() == 0);
-  CHECK(window.limit() > 0);
+  CHECK(window.limit() == before);
+  window.restart(true);
+  CHECK(window.limit() == before / 2);
+  for (int i = 0; i < 20; ++i) window.restart(true);
+  CHECK(window.limit() == 1 << 13);
 }
 
 }  // namespace
