@@ -153,7 +153,7 @@ void Core::on_event(wire::Job&& message) {
     if (running_.contains(item.attempt) || unconfirmed_.contains(item.attempt)) continue;
     if (no_overlap_) permits_.add(item.attempt, lease_);
     window_.note_size(item.spec.size() + item.input);
-    if (item.input > 0) unfed_.push_back({{item.attempt, std::move(item.spec), now_}, item.input});
+    if (item.input > 0 && config_.input_window > 0) unfed_.push_back({{item.attempt, std::move(item.spec), now_}, item.input});
     else queue_.push_back({item.attempt, std::move(item.spec), now_});
   }
   if (is_stopped_) return_all("the worker is stopping");

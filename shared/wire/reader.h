@@ -77,8 +77,11 @@ class Reader {
   // The members without the array around them, of which `count` elements are there. Returns how many of these it took. REQUIRES: at least kLeastFields<S>.
   template <typename S>
   std::size_t read_fields(S& value, std::size_t count) {
-    std::size_t taken = 0;
-    std::apply([&](const auto&... field) { ((++taken <= kLeastFields<S> || taken <= count ? read_field(value, field) : void()), ...); }, kFields<S>);
+    std::size_t left = std::max(count, kLeastFields<S>);
+    const auto read_one = [&](const auto& field) {
+      if (kAdded<S> == 0 || (left > 0 && left-- > 0)) read_field(value, field);
+    };
+    std::apply([&](const auto&... field) { (read_one(field), ...); }, kFields<S>);
     return std::min(count, kFieldCount<S>);
   }
 

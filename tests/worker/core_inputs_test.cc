@@ -94,6 +94,12 @@ TEST_CASE("a worker that sees the files takes no inputs", "[worker]") {
   w.now += 1s;
   w.turn();
   CHECK(w.take<wire::State>().input_limit == 0);
+  auto message = w.job({kFirst});
+  message.items[0].input = 6;  // none will be asked for
+  w.on(message);
+  w.turn();
+  w.forget_states();
+  CHECK(w.take<Start>().attempt == kFirst);
 }
 
 TEST_CASE("with its generation an input that is not whole ends, and its job is returned", "[worker]") {

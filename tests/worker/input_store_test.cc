@@ -1,6 +1,8 @@
 #include "worker/input_store.h"
 
+#include <signal.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 
 #include <catch2/catch.hpp>
 #include <filesystem>
@@ -84,6 +86,24 @@ TEST_CASE("where there is no room for an input, that is said with the place", "[
   const std::string fault = store.give(kFirst, command);
   CHECK(fault.find("cannot be kept in " + (folder.path / "none").string()) != std::string::npos);
   CHECK(fault.find("TMPDIR") != std::string::npos);
+}
+
+TEST_CASE("an input for which room ends in its midst is spoilt, and what was kept of it is given up", "[input]") {
+  Folder folder;
+  InputStore store(folder.path);
+  rlimit before;
+  ::getrlimit(RLIMIT_FSIZE, &before);
+  const auto handler = ::signal(SIGXFSZ, SIG_IGN);
+  const rlimit tight{2 * InputStore::kInMemory, before.rlim_max};
+  ::setrlimit(RLIMIT_FSIZE, &tight);
+  const std::string part(InputStore::kInMemory, 'x');
+  for (int i = 0; i < 3; ++i) store.keep(kFirst, part, "");
+  ::setrlimit(RLIMIT_FSIZE, &before);
+  ::signal(SIGXFSZ, handler);
+  store.keep(kFirst, part, "");
+  base::Command command = reading(4 * part.size());
+  CHECK(store.give(kFirst, command).find("cannot be kept in") != std::string::npos);
+  CHECK(command == reading(4 * part.size()));
 }
 
 TEST_CASE("a command of which nothing came keeps its own input", "[input]") {
