@@ -34,7 +34,7 @@ Cluster::Cluster(const Faults& faults, std::uint64_t seed) : faults_(faults), ra
   if (chance(300)) retry_delay_ = kTick * static_cast<std::int64_t>(between(5, 40));
   fail_chance_ = faults.halts ? 500 : faults.jobs_fail && chance(500) ? 300 : 0;
   fault_chance_ = fail_chance_ > 0 ? 20 : 0;
-  input_seed_ = random_.next();
+  input_seed_ = chance(500) ? random_.next() : 0;
   faults_end_ = between(100, 700);
   retries_left_ = faults.retry > 0 ? between(1, 2) : 0;
   ventilator_at_ = between(0, 60);

@@ -218,7 +218,7 @@ class Cluster {
   std::uint64_t total_, faults_end_;
   unsigned fail_chance_;
   unsigned fault_chance_;  // of an input that cannot be read
-  std::uint64_t input_seed_;
+  std::uint64_t input_seed_;  // 0: no job has an input
   std::uint64_t incarnation_ = 0;
 
   VentilatorDisk ventilator_disk_;
