@@ -39,7 +39,8 @@ std::optional<cli::Leave> parse_run(const std::vector<std::string>& given, RunOp
   cli::begin_group(app, "The command");
   ventilator::add_template(app, options.replacements);
   cli::begin_group(app, "Output");
-  app.add_flag("-k,--keep-order,!--no-keep-order", options.keep_order, "write outputs in the order of the input");
+  app.add_flag("-k,--keep-order", options.keep_order, "write outputs in the order of the input");
+  app.add_flag_callback("--no-keep-order", [&options] { options.keep_order = false; }, "write outputs as the jobs end: the default; undoes -k");
   app.add_option("--joblog", options.joblog, "write a log in GNU parallel's format; +FILE: at the end of FILE")->type_name("FILE");
   sink::add_output(app, options.output);
   ventilator::add_label(app, options.label);

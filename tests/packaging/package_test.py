@@ -6,8 +6,11 @@ $PUSHMILL_BUILD: the build directory
 import gzip
 import os
 import pathlib
+import pty
 import re
+import select
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -26,6 +29,27 @@ def run(*words, **options):
 
 def files_in(root):
     return {path.relative_to(root).as_posix() for path in root.rglob("*") if not path.is_dir() and not path.is_relative_to(root / "var")}
+
+
+def completed_by_zsh(folder, line):
+    """The words behind `pushmill ` that an interactive zsh would run when Tab and Return have been pressed behind `line`."""
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execvpe("zsh", ["zsh", "-f", "-i"], {**os.environ, "TERM": "dumb"})
+    shown = b""
+    try:
+        os.write(terminal, f"fpath=({folder} $fpath); autoload -U compinit; compinit -u -D; pushmill() {{ print -r -- w''ords: $@ :; }}; print rea''dy\n".encode())
+        for sign, answer in ((b"ready\r\n", line.encode() + b"\t\n"), (b" :\r\n", b"exit\n")):
+            while sign not in shown:
+                if not select.select([terminal], [], [], 60)[0]:
+                    raise AssertionError(f"zsh has not said {sign}: {shown}")
+                shown += os.read(terminal, 65536)
+            os.write(terminal, answer)
+        return re.search(rb"words: (.*) :\r\n", shown)[1].decode()
+    finally:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+        os.close(terminal)
 
 
 class Package(unittest.TestCase):
@@ -81,9 +105,9 @@ class Package(unittest.TestCase):
         script = (f'. "{place}/usr/share/bash-completion/completions/pushmill"; complete_words() {{ COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); '
                   '_pushmill 2>/dev/null; echo "${COMPREPLY[*]}"; }; complete_words pushmill ru; complete_words pushmill run --keep-o')
         self.assertEqual(run("bash", "-c", script), "run runs\n--keep-order --keep-output\n")
-        self.assertIn("#compdef pushmill\n", (place / "usr/share/zsh/vendor-completions/_pushmill").read_text())
-        if shutil.which("zsh"):
-            run("zsh", "-n", place / "usr/share/zsh/vendor-completions/_pushmill")
+        completions = place / "usr/share/zsh/vendor-completions"
+        self.assertEqual(completed_by_zsh(completions, "pushmill resu"), "resume")
+        self.assertEqual(completed_by_zsh(completions, "pushmill run --jobl"), "run --joblog")
 
 
 if __name__ == "__main__":
