@@ -66,6 +66,7 @@ class Core {
     std::uint32_t slots = 0;
     Generation generation;
     std::uint64_t limit = 0;
+    std::uint64_t input_limit = 0;
     std::vector<Attempt> held;  // as of the newest STATE
     base::TimePoint heard_at{};
     std::optional<base::TimePoint> gone_at;  // the ventilator says that its lane broke

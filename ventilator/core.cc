@@ -237,6 +237,7 @@ void Core::on_event(const wire::Worker& message) {
   entry->endpoint = message.endpoint;
   entry->key = message.key;
   entry->slots = message.slots;
+  entry->takes_inputs = message.input_limit > 0;
   entry->state_seq = std::max(entry->state_seq, message.state_seq);
   entry->heard_at = now_;
   entry->is_silent = false;
@@ -246,6 +247,7 @@ void Core::on_event(const wire::Worker& message) {
   workers_.refresh(*entry);
   if (!entry->lane) open_lane(*entry);
   update_lane(*entry, message.session, message.generation, message.limit);
+  update_inputs(*entry, message);
 }
 
 void Core::open_lane(WorkerEntry& entry) {
@@ -536,7 +538,7 @@ void Core::send_given() {
   }
   for (WorkerEntry* entry : given_) {
     const Lane& lane = *entry->lane;
-    SendJobs jobs{entry->id, entry->session, lane.generation, lane.limit, lane.last_seq - entry->outbox.size() + 1, {}};
+    SendJobs jobs{entry->id, entry->session, lane.generation, lane.limit, lane.last_seq - entry->outbox.size() + 1, {}, entry->takes_inputs};
     jobs.attempts.reserve(entry->outbox.size());
     for (const wire::Assigned& item : entry->outbox) jobs.attempts.push_back(item.attempt);
     entry->outbox.clear();

@@ -62,6 +62,8 @@ class Core {
   void on_event(const wire::End& message);
   void on_event(const wire::Alive& message);
   void on_event(const wire::Stored& message);
+  void on_event(const InputsDue& event);
+  void on_event(const InputFaulty& event);
   void on_event(const LaneBroken& event);
   void on_event(const SinkHasEnded& event);
   void on_event(const DispatchesRecalled& event);
@@ -79,6 +81,8 @@ class Core {
   void open_lane(WorkerEntry& entry);
   void become_broken(WorkerEntry& entry);
   void update_lane(WorkerEntry& entry, std::uint64_t session, const Generation& generation, std::uint64_t limit);
+  void update_inputs(WorkerEntry& entry, const wire::Worker& message);
+  void send_inputs(WorkerEntry& entry);
   void tend_uplink();
   void tend_lanes();
   void tend_grace();

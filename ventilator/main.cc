@@ -21,7 +21,8 @@ base::Result<int> run(const ventilator::Options& options, const std::vector<std:
   if (!listen) return listen.error();
   auto directory = io::open_run_directory(options.run_directory);
   if (!directory) return directory.error();
-  auto source = ventilator::open_input(options.input, "", 0);
+  auto source = options.pipe.is_on() ? ventilator::open_blocks(options.pipe, options.input, directory->path, options.durability, 0)
+                                     : ventilator::open_input(options.input, "", 0);
   if (!source) return source.error();
   io::allow_open_files(UINT64_MAX);  // two for each worker
   auto context = io::Context::create(1, 65535);
@@ -47,7 +48,7 @@ base::Result<int> run(const ventilator::Options& options, const std::vector<std:
   config.is_live = options.is_live;
   config.policy = options.policy.policy;
   config.retry_delay = options.policy.delay();
-  config.spool_bytes = options.spool_bytes;
+  config.spool_bytes = options.pipe.is_on() ? ventilator::blocks_ahead(options.pipe, options.spool_bytes, 1) : options.spool_bytes;
   config.stop_fd = signals->fd();
   const cli::Log log("ventilator", cli::LogLevel::Info);
   base::Counts counts;

@@ -10,6 +10,7 @@
 #include "io/lock.h"
 #include "ventilator/options_commands.h"
 #include "ventilator/options_input.h"
+#include "ventilator/options_pipe.h"
 #include "ventilator/options_policy.h"
 #include "ventilator/options_template.h"
 
@@ -18,6 +19,7 @@ namespace ventilator {
 struct Options {
   std::string sink, listen, run_directory;
   InputOptions input;
+  PipeOptions pipe;
   cli::Work work;
   std::vector<std::string> words;  // of the command template
   PolicyOptions policy;
@@ -30,7 +32,11 @@ struct Options {
   io::TakeOver take_over = io::TakeOver::No;
   bool insecure = false;
 
-  WorkOptions job_work() const { return {words, work.call, work.coprocess, work.framing, replacements, label}; }
+  WorkOptions job_work() const {
+    WorkOptions made{words, work.call, work.coprocess, work.framing, replacements, label};
+    made.replacements.is_filter = pipe.is_on();
+    return made;
+  }
 };
 
 std::optional<cli::Leave> parse(const std::vector<std::string>& arguments, Options& options);

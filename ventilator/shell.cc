@@ -11,6 +11,7 @@
 #include "io/endpoints.h"
 #include "io/entropy.h"
 #include "io/insist.h"
+#include "ventilator/input_reader.h"
 #include "wire/codec.h"
 #include "wire/limits.h"
 
@@ -25,6 +26,12 @@ constexpr std::size_t kBytesPerTurn = 1u << 20;
 constexpr base::Duration kLinger{500'000};
 constexpr base::Duration kLookForRoom{20'000};
 constexpr base::Duration kWord{1'000'000};    // between two looks at what is waited for
+
+base::InputFile input_of(const std::string& spec) {
+  auto decoded = wire::decode_spec(spec);
+  auto* command = decoded ? std::get_if<base::Command>(&decoded->work) : nullptr;
+  return command == nullptr ? base::InputFile{} : std::move(command->input);
+}
 }  // namespace
 
 Shell::Shell(io::Context& context, ShellConfig config, std::optional<Template> job_template, std::optional<Input> source, std::optional<DoneJobs> done,
@@ -393,6 +400,7 @@ void Shell::carry_out(const SendFree& effect) { send_on_lane(effect.message.work
 void Shell::carry_out(const SendJobs& effect) {
   base::kill_point(base::kill_points::kAssigned);
   wire::Job job{effect.worker, effect.session, effect.generation, effect.limit, effect.first_seq, {}};
+  InputsDue due{effect.worker, effect.generation, {}};
   std::size_t bytes = 0;
   const auto send = [&] {
     const std::uint64_t next = job.first_seq + job.items.size();
@@ -412,9 +420,38 @@ void Shell::carry_out(const SendJobs& effect) {
     bytes_ahead_ -= std::min<std::uint64_t>(bytes_ahead_, spec->size());
     if (!job.items.empty() && (bytes + spec->size() > wire::kBatchBytes || job.items.size() >= wire::kBatchItems)) send();
     bytes += spec->size();
-    job.items.push_back({attempt, std::move(*spec)});
+    const std::uint64_t input = effect.takes_inputs ? input_of(*spec).length : 0;
+    if (input > 0) due.items.push_back({attempt, input});
+    job.items.push_back({attempt, std::move(*spec), input});
   }
   if (!job.items.empty()) send();
+  if (!due.items.empty()) feed(due);
+}
+
+void Shell::carry_out(const SendInput& effect) {
+  wire::ToWorker message(wire::Input{effect.worker, effect.session, effect.generation, effect.sent, effect.attempt, effect.offset, {}, {}});
+  auto& part = std::get<wire::Input>(message);
+  auto spec = spool_->spec(effect.attempt.job);
+  if (!spec) {
+    failure_ = spec.error();
+    return;
+  }
+  auto input = InputReader::open(input_of(*spec));
+  base::Status read = input ? base::ok() : base::Status(input.error());
+  const std::uint64_t end = effect.offset + effect.length;
+  while (read && part.offset < end) {
+    read = input->read(part.offset, std::min<std::uint64_t>(end - part.offset, wire::kMaxInput), part.bytes);
+    if (!read) break;
+    send_on_lane(effect.worker, effect.generation, message);
+    part.sent += part.bytes.size();
+    part.offset += part.bytes.size();
+  }
+  if (read) return;
+  part.sent = effect.sent + effect.length;
+  part.bytes.clear();
+  part.fault = read.error().message.substr(0, wire::kMaxReason);
+  send_on_lane(effect.worker, effect.generation, message);
+  feed(InputFaulty{effect.worker, effect.generation, effect.attempt});
 }
 
 void Shell::carry_out(const RaiseHorizon& effect) {

@@ -80,6 +80,7 @@ class Shell {
   void carry_out(const OpenLane& effect);
   void carry_out(const CloseLane& effect);
   void carry_out(const SendJobs& effect);
+  void carry_out(const SendInput& effect);
   void carry_out(const SendCtrl& effect);
   void carry_out(const SendFree& effect);
   void carry_out(const RaiseHorizon& effect);

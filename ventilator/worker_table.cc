@@ -42,7 +42,11 @@ void WorkerTable::check_invariants() const {
     CHECK_INVARIANT(slot.ready.has_value() == slot.entry.is_ready());
     if (slot.ready) CHECK_INVARIANT(*slot.ready == rank(slot.entry));
     ready += slot.ready.has_value();
-    if (slot.entry.lane) CHECK_INVARIANT(slot.entry.lane->last_seq <= slot.entry.lane->limit);
+    if (!slot.entry.lane) continue;
+    const Lane& lane = *slot.entry.lane;
+    CHECK_INVARIANT(lane.last_seq <= lane.limit);
+    CHECK_INVARIANT(lane.input_sent <= lane.input_limit);
+    for (const Lane::Feed& feed : lane.feeds) CHECK_INVARIANT(feed.sent < feed.length);
   }
   CHECK_INVARIANT(ready == ready_.size());
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <optional>
 #include <set>
 #include <string>
@@ -25,6 +26,13 @@ struct Lane {
   std::uint64_t last_seq = 0;      // jobs sent in this generation
   std::uint64_t limit = 0;         // jobs the worker has asked for in this generation
   std::uint64_t echoed_limit = 0;  // the last one sent back to it
+  std::uint64_t input_limit = 0;   // bytes of inputs the worker has asked for in this generation
+  std::uint64_t input_sent = 0;    // of these
+  struct Feed {
+    base::Attempt attempt;
+    std::uint64_t length = 0, sent = 0;
+  };
+  std::deque<Feed> feeds = {};  // inputs that are not all sent, in the order of their jobs
 };
 
 struct WorkerEntry {
@@ -38,6 +46,7 @@ struct WorkerEntry {
   std::optional<Lane> lane;
   base::Backoff lane_wait;
   base::TimePoint heard_at{};
+  bool takes_inputs = false;    // it does not see the files of inputs
   std::uint64_t in_flight = 0;  // jobs assigned to it
   bool has_left = false;        // said BYE
   bool is_reserved = false;     // for a job that must run alone: gets no other

@@ -14,6 +14,7 @@ using base::Outcome;
 
 namespace {
 constexpr std::size_t kCompany = 256;  // results that wait for no more
+constexpr const char* kOverdue = "its lease was over before it could start";
 constexpr base::Duration kConfirmPatience{5'000'000};  // of a worker that was told to stop: a container is killed 10 s after that
 
 // One line, and no longer than it may be: a handler or a coprocess may have more to say.
@@ -26,7 +27,7 @@ void become_line(std::string& reason) {
 
 Core::Core(const CoreConfig& config)
     : config_(config), heartbeat_(config.heartbeat), lease_(config.lease), random_(config.seed), clock_(config.heartbeat), slots_(config.slots + 1),
-      wanted_slots_(config.slots), free_slots_(config.slots), usable_slots_(config.slots), gate_(config.starts), window_(config.slots),
+      wanted_slots_(config.slots), free_slots_(config.slots), usable_slots_(config.slots), gate_(config.starts), inputs_(config.input_window), window_(config.slots),
       session_wait_(std::max(config.heartbeat * 3, config.connect_timeout + config.heartbeat), config.lease) {}
 
 void Core::on(Event&& event, base::TimePoint now, Effects& effects) {
@@ -56,7 +57,8 @@ base::TimePoint Core::next_deadline() const {
 
 bool Core::holds(const Attempt& attempt) const {
   return running_.contains(attempt) || unconfirmed_.contains(attempt) ||
-         std::any_of(queue_.begin(), queue_.end(), [&](const Queued& q) { return q.attempt == attempt; });
+         std::any_of(queue_.begin(), queue_.end(), [&](const Queued& q) { return q.attempt == attempt; }) ||
+         std::any_of(unfed_.begin(), unfed_.end(), [&](const Unfed& u) { return u.job.attempt == attempt; });
 }
 
 // ---- sessions
@@ -66,6 +68,7 @@ void Core::open_session() {
   is_open_ = false;
   generation_ = {};
   received_ = limit_ = announced_limit_ = measured_limit_ = 0;
+  restart_inputs();
   session_at_ = now_;
   reopen_at_ = base::kNever;
   effects_->push_back(OpenSession{session_});
@@ -89,8 +92,10 @@ void Core::send_state() {
   state.slots = usable_slots_;
   state.generation = generation_;
   state.limit = limit_;
-  state.held.reserve(queue_.size() + running_.size() + unconfirmed_.size());
+  state.input_limit = announced_input_limit_ = inputs_.limit();
+  state.held.reserve(queued() + running_.size() + unconfirmed_.size());
   for (const Queued& queued : queue_) state.held.push_back({queued.attempt, wire::Held::Phase::Queued});
+  for (const Unfed& unfed : unfed_) state.held.push_back({unfed.job.attempt, wire::Held::Phase::Queued});
   for (const auto& [attempt, slot] : running_) state.held.push_back({attempt, wire::Held::Phase::Running});
   for (const auto& [attempt, unconfirmed] : unconfirmed_) state.held.push_back({attempt, wire::Held::Phase::Unconfirmed});
   announced_limit_ = limit_;
@@ -106,6 +111,7 @@ bool Core::accept(const base::WorkerId& worker, std::uint64_t session, const Gen
   if (generation > generation_) {
     generation_ = generation;
     received_ = limit_ = announced_limit_ = measured_limit_ = 0;
+    restart_inputs();
     raise_limit();
     state_due_ = true;
   } else if (measured_limit_ != 0 && limit_echo >= measured_limit_) {
@@ -146,11 +152,12 @@ void Core::on_event(wire::Job&& message) {
     wire::JobItem& item = message.items[i];
     if (running_.contains(item.attempt) || unconfirmed_.contains(item.attempt)) continue;
     if (no_overlap_) permits_.add(item.attempt, lease_);
-    window_.note_size(item.spec.size());
-    queue_.push_back({item.attempt, std::move(item.spec), now_});
+    window_.note_size(item.spec.size() + item.input);
+    if (item.input > 0 && config_.input_window > 0) unfed_.push_back({{item.attempt, std::move(item.spec), now_}, item.input});
+    else queue_.push_back({item.attempt, std::move(item.spec), now_});
   }
-  if (is_stopped_) return_queued(0, "the worker is stopping");
-  else if (halt_ != wire::HaltRule::When::Never) return_queued(0, "the run stops");
+  if (is_stopped_) return_all("the worker is stopping");
+  else if (halt_ != wire::HaltRule::When::Never) return_all("the run stops");
 }
 
 void Core::on_event(Ended&& event) {
@@ -230,14 +237,24 @@ void Core::hold_result(wire::Result&& result) {
 // Gives back what has not started, but for the first `keep`.
 void Core::return_queued(std::size_t keep, const char* reason) {
   while (queue_.size() > keep) {
-    wire::Result result;
-    result.attempt = queue_.back().attempt;
-    result.outcome = Outcome::Returned;
-    permits_.erase(result.attempt);
-    result.reason = reason;
+    give_back(queue_.back(), reason);
     queue_.pop_back();
-    hold_result(std::move(result));
   }
+}
+
+void Core::give_back(const Queued& job, const char* reason) {
+  wire::Result result;
+  result.attempt = job.attempt;
+  result.outcome = Outcome::Returned;
+  result.reason = reason;
+  permits_.erase(job.attempt);
+  if (config_.input_window > 0) effects_->push_back(DropInput{job.attempt});
+  hold_result(std::move(result));
+}
+
+void Core::return_all(const char* reason) {
+  return_queued(0, reason);
+  return_unfed(reason);
 }
 
 base::Duration Core::shortest_busy() const {
@@ -252,7 +269,7 @@ base::Duration Core::shortest_busy() const {
 void Core::raise_limit() {
   if (generation_ == Generation{} || is_stopped_ || is_complete_ || halt_ != wire::HaltRule::When::Never) return;
   if (unconfirmed_.size() >= wire::kMaxUnconfirmed || is_full()) return;
-  const std::uint64_t window = this->window(), held = queue_.size() + running_.size();
+  const std::uint64_t window = this->window(), held = queued() + running_.size();
   if (held >= window) return;
   const std::uint64_t limit = received_ + window - held;
   if (limit <= limit_) return;
@@ -268,6 +285,7 @@ void Core::raise_limit() {
 void Core::forbid_overlap() {
   no_overlap_ = true;
   for (const Queued& queued : queue_) permits_.add(queued.attempt, lease_);
+  for (const Unfed& unfed : unfed_) permits_.add(unfed.job.attempt, lease_);
   for (const auto& [attempt, slot] : running_) permits_.add(attempt, lease_);
 }
 
@@ -280,9 +298,12 @@ void Core::end_overdue() {
       continue;
     }
     const auto queued = std::find_if(queue_.begin(), queue_.end(), [&](const Queued& q) { return q.attempt == attempt; });
-    if (queued == queue_.end()) continue;
+    if (queued == queue_.end()) {
+      return_unfed(attempt, kOverdue);
+      continue;
+    }
     std::swap(*queued, queue_.back());
-    return_queued(queue_.size() - 1, "its lease was over before it could start");
+    return_queued(queue_.size() - 1, kOverdue);
   }
 }
 
@@ -340,6 +361,7 @@ void Core::on_event(wire::Ctrl&& message) {
   if (message.complete && !is_complete_) {
     is_complete_ = true;
     queue_.clear();
+    unfed_.clear();
     unconfirmed_.clear();
     to_send_.clear();
     outputs_.clear();
@@ -353,7 +375,7 @@ void Core::stop(const char* reason) {
   if (is_stopped_) return;
   is_stopped_ = true;
   stopped_at_ = now_;
-  return_queued(0, reason);
+  return_all(reason);
   for (const auto& [attempt, slot] : running_) effects_->push_back(Kill{attempt});
 }
 
@@ -379,7 +401,7 @@ bool Core::tend_exit() {
     return false;
   }
   // A head that is away costs nothing while there is work; with results that nobody takes, or with nothing at all, the patience is limited.
-  if (!running_.empty() || !queue_.empty()) {
+  if (!running_.empty() || queued() > 0) {
     idle_since_ = now_;
     return false;
   }
@@ -429,7 +451,7 @@ void Core::on_event(Turn&&) {
     }
     to_send_ = std::move(waiting);
   }
-  if (state_due_ || limit_ > announced_limit_ || now_ >= next_heartbeat_) send_state();
+  if (state_due_ || limit_ > announced_limit_ || inputs_.limit() > announced_input_limit_ || now_ >= next_heartbeat_) send_state();
 }
 
 void Core::check_invariants() const {
@@ -448,7 +470,8 @@ void Core::check_invariants() const {
   }
   CHECK_INVARIANT(bytes == unconfirmed_bytes_ || is_complete_);
   outputs_.check_invariants();
-  CHECK_INVARIANT(queue_.size() + running_.size() <= std::max<std::size_t>(wire::kMaxWindow, slots_.size()) || generation_.g > 1);
+  for (const Unfed& unfed : unfed_) CHECK_INVARIANT(unfed.kept < unfed.length);
+  CHECK_INVARIANT(queued() + running_.size() <= std::max<std::size_t>(wire::kMaxWindow, slots_.size()) || generation_.g > 1);
 }
 
 }  // namespace worker

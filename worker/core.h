@@ -16,6 +16,7 @@
 #include "base/random.h"
 #include "base/time.h"
 #include "worker/events.h"
+#include "worker/input_window.h"
 #include "worker/output_store.h"
 #include "worker/permits.h"
 #include "worker/window.h"
@@ -30,6 +31,7 @@ struct CoreConfig {
   bool has_relative_limit = false;  // it runs from the start of a job, so that none is started behind another
   wire::HaltRule halt = {};  // of the run, where it is known: what could make it stop is judged before more is started
   std::size_t output_window = 1u << 20;  // bytes of each output that may be read ahead of what is stored
+  std::uint64_t input_window = 0;  // bytes of inputs that may be on their way here, at most; 0: this worker reads the files itself
   base::Duration heartbeat{1'000'000};  // until the run says otherwise
   base::Duration lease{10'000'000};
   base::Duration connect_timeout{3'000'000};
@@ -54,11 +56,11 @@ class Core {
   void give_back(wire::Result&& result) { unconfirmed_.at(result.attempt).result = std::move(result); }
   const OutputStore& outputs() const { return outputs_; }
   bool holds(const base::Attempt& attempt) const;
-  bool holds_nothing() const { return queue_.empty() && running_.empty() && unconfirmed_.empty(); }
+  bool holds_nothing() const { return queue_.empty() && unfed_.empty() && running_.empty() && unconfirmed_.empty(); }
   std::uint32_t slots() const { return usable_slots_; }  // that can run something
   std::uint32_t lost_slots() const { return lost_slots_; }
   std::size_t running() const { return running_.size(); }
-  std::size_t queued() const { return queue_.size(); }
+  std::size_t queued() const { return queue_.size() + unfed_.size(); }
   // Jobs to hold at most, as of now. None wait here for their start to be allowed that others could begin.
   std::uint64_t window() const { return gate_.rules().is_none() ? window_.jobs(shortest_busy()) : usable_slots_; }
   bool has_head() const { return generation_ != base::Generation{}; }
@@ -66,6 +68,7 @@ class Core {
   const base::Generation& generation() const { return generation_; }
   std::uint64_t limit() const { return limit_; }
   std::uint64_t received() const { return received_; }
+  std::uint64_t input_limit() const { return inputs_.limit(); }
   std::uint64_t ignored() const { return ignored_; }  // frames that changed nothing
 
  private:
@@ -73,6 +76,10 @@ class Core {
     base::Attempt attempt;
     std::string spec;
     base::TimePoint since;
+  };
+  struct Unfed {
+    Queued job;
+    std::uint64_t length = 0, kept = 0;  // of its input
   };
   struct Slot {
     std::uint32_t running = 0;
@@ -90,6 +97,7 @@ class Core {
   void on_event(wire::Ctrl&& message);
   void on_event(wire::Refused&& message);
   void on_event(wire::Free&& message);
+  void on_event(wire::Input&& message);
   void on_event(Slots&& event);
   void on_event(Measured&& event);
   void on_event(NoRoom&&);
@@ -107,6 +115,11 @@ class Core {
   bool may_wait() const;
   bool is_full() const;
   void return_queued(std::size_t keep, const char* reason);
+  void return_unfed(const char* reason);
+  void return_unfed(const base::Attempt& attempt, const char* reason);
+  void restart_inputs();
+  void give_back(const Queued& job, const char* reason);
+  void return_all(const char* reason);
   void start_jobs();
   void start_in(std::uint32_t number, std::uint32_t most);
   void look_at_machine();
@@ -147,6 +160,8 @@ class Core {
   base::TimePoint measured_since_{};
 
   std::deque<Queued> queue_;
+  std::deque<Unfed> unfed_;  // whose inputs are not whole; they come in this order
+  base::TimePoint fed_at_{};  // the last one
   // Of the two maps below, which change with every job; it does not move when the core does.
   std::unique_ptr<std::pmr::unsynchronized_pool_resource> nodes_ = std::make_unique<std::pmr::unsynchronized_pool_resource>();
   std::pmr::unordered_map<base::Attempt, std::uint32_t, base::HashAttempt> running_{nodes_.get()};  // to its slot
@@ -164,6 +179,8 @@ class Core {
   std::vector<base::Attempt> to_send_;
   base::TimePoint held_since_{};               // the first of them
   base::TimePoint held_until_ = base::kNever;  // they wait for company
+  InputWindow inputs_;
+  std::uint64_t announced_input_limit_ = 0;
   OutputStore outputs_;
   std::vector<OutputStore::Part> parts_;
   Window window_;

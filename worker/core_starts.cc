@@ -90,7 +90,7 @@ bool Core::is_to_judge(Outcome outcome) const {
 
 void Core::obey_halt(When halt) {
   if (std::exchange(halt_, halt) == halt || halt == When::Never || is_stopped_ || is_complete_) return;
-  return_queued(0, "the run stops");
+  return_all("the run stops");
   if (halt != When::Now) return;
   for (const auto& [attempt, slot] : running_) effects_->push_back(Kill{attempt});
 }

@@ -24,7 +24,7 @@ struct NoRoom {};  // REFUSED, said to one that knows no run yet: the run has as
 struct Stop {};  // start nothing more, end what runs, hand in what is held
 struct Turn {};  // the loop has handed over what had arrived
 
-using Event = std::variant<SessionOpened, wire::Job, wire::Ctrl, wire::Refused, wire::Free, NoRoom, OutputRead, Ended, Slots, Measured, Stop, Turn>;
+using Event = std::variant<SessionOpened, wire::Job, wire::Ctrl, wire::Refused, wire::Free, wire::Input, NoRoom, OutputRead, Ended, Slots, Measured, Stop, Turn>;
 
 // ---- effects
 
@@ -36,6 +36,9 @@ struct SendResults { std::uint64_t session; base::Generation generation; std::ui
 // Of the output kept for `attempt` as from `offset`, one OUTPUT: Core::output() has the bytes.
 struct SendOutput { base::Attempt attempt; wire::OutputStream stream; std::uint64_t offset; };
 struct Grant { base::Attempt attempt; wire::OutputStream stream; std::uint64_t length; };  // read on, up to this length
+// Of the attempt's input: goes on from what was kept before. A fault: there will be no more, and the attempt fails with it when it is started.
+struct KeepInput { base::Attempt attempt; std::string bytes; std::string fault; };
+struct DropInput { base::Attempt attempt; };  // what is kept of it, if anything is: the attempt is not started here. Otherwise it goes with its end
 struct SendBye { wire::Bye message; };
 struct Start { base::Attempt attempt; std::uint32_t slot; std::string spec; };
 struct Kill { base::Attempt attempt; };
@@ -43,7 +46,7 @@ struct RunUntil { base::TimePoint at; };  // whatever becomes of this process: w
 struct LookAtMachine {};  // answer with Measured
 struct Exit { enum class Why { RunComplete, Stopped, HeadNotFound, SlotLost } why; };
 
-using Effect = std::variant<OpenSession, CloseSession, SendState, SendResults, SendOutput, Grant, SendBye, Start, Kill, RunUntil, LookAtMachine, Exit>;
+using Effect = std::variant<OpenSession, CloseSession, SendState, SendResults, SendOutput, Grant, KeepInput, DropInput, SendBye, Start, Kill, RunUntil, LookAtMachine, Exit>;
 using Effects = std::vector<Effect>;
 
 }  // namespace worker

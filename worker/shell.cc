@@ -31,6 +31,7 @@ constexpr int kFramesPerTurn = 256;
 constexpr std::uint32_t kMostKeepers = 16;
 constexpr std::uint32_t kMostByFile = 512;  // slots, where a file says how many
 constexpr std::uint64_t kFilesOfKeeper = 32;  // beside those of commands
+constexpr std::uint64_t kInputWindow = 8u << 20;
 constexpr base::Duration kLinger{500'000};
 constexpr base::Duration kWord{1'000'000};    // between two looks at what is waited for
 constexpr base::Duration kReopen{1'000'000};  // until sockets that could not be opened are tried again
@@ -89,6 +90,7 @@ base::Result<Exit::Why> Shell::run() {
   core.halt = config_.halt;
   core.has_relative_limit = config_.limit_percent > 0;
   core.output_window = output_window(config_.slots);
+  core.input_window = is_remote() ? kInputWindow : 0;
   core.head_timeout = config_.head_timeout;
   core.hold_timeout = config_.hold_timeout;
   core.stops_without_head = config_.stops_without_head;
@@ -130,6 +132,8 @@ base::Result<Exit::Why> Shell::run() {
   if (failure_) return *failure_;
   return *why_;
 }
+
+bool Shell::is_remote() const { return (config_.listen.empty() ? config_.sink_endpoint : config_.listen).starts_with("tcp://"); }
 
 base::Status Shell::open_session() {
   reopen_at_ = io::now() + kReopen;
@@ -190,6 +194,7 @@ void Shell::collect() {
   remarks_.clear();
   for (OutputRead& output : outputs_) feed(std::move(output));
   for (wire::Result& result : results_) {
+    inputs_.drop(result.attempt);
     give_words(result);
     note_ended(result);
     if (result.outcome == base::Outcome::Returned) fail(result.reason);  // no keeper: no command can be run here
@@ -199,6 +204,7 @@ void Shell::collect() {
   calls_->collect(ended_);
   for (Ended& call : ended_) {
     const std::string reason = call.slot_is_lost ? call.result.reason : "";
+    inputs_.drop(call.result.attempt);
     if (!words_.empty()) give_words(call.result);
     note_ended(call.result);
     feed(std::move(call));
@@ -314,6 +320,10 @@ void Shell::carry_out(SendOutput& effect) {
   send(wire::Output{id_, effect.attempt, effect.stream, effect.offset, std::string(core_->outputs().bytes(effect.attempt, effect.stream, effect.offset))});
 }
 
+void Shell::carry_out(KeepInput& effect) { inputs_.keep(effect.attempt, effect.bytes, effect.fault); }
+
+void Shell::carry_out(DropInput& effect) { inputs_.drop(effect.attempt); }
+
 void Shell::carry_out(Grant& effect) { commands_->grant(effect.attempt, effect.stream, effect.length); }
 
 void Shell::carry_out(Start& effect) {
@@ -324,12 +334,15 @@ void Shell::carry_out(Start& effect) {
     if (!spec->label.empty()) words_[effect.attempt] = {"", std::move(spec->label)};
     return calls_->start(effect.attempt, effect.slot, std::move(*call), spec->time_limit);
   }
+  std::string fault;
   if (auto* command = std::get_if<base::Command>(&spec->work)) {
+    fault = inputs_.give(effect.attempt, *command);
     base::put_in_slot(*command, effect.slot);
-    if (auto label = wire::decode_label(spec->label); !spec->label.empty() && label && label->number != 0) command->environment.push_back("PARALLEL_SEQ=" + std::to_string(label->number));
+    if (const std::uint64_t number = wire::number_of_label(spec->label); number != 0) command->environment.push_back("PARALLEL_SEQ=" + std::to_string(number));
     if (!command->directory.empty()) make_directory(*command, effect.attempt.job);
   }
   words_[effect.attempt] = {wire::describe(*spec), std::move(spec->label)};
+  if (!fault.empty()) return fail_unstarted(effect, fault);
   if (auto* record = std::get_if<base::Record>(&spec->work)) return start_record(effect, std::move(*record), spec->time_limit);
   commands_->start(effect.attempt, effect.slot, std::get<base::Command>(spec->work), spec->time_limit);
 }
@@ -360,6 +373,7 @@ void Shell::fail_unstarted(const Start& effect, const std::string& reason) {
   result.exit_code = 126;
   result.started_at = result.finished_at = io::wall_now();
   result.reason = reason;
+  inputs_.drop(effect.attempt);
   give_words(result);
   events_.push_back(Ended{std::move(result)});
 }

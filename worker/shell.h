@@ -18,6 +18,7 @@
 #include "worker/call_runner.h"
 #include "worker/coprocess_runner.h"
 #include "worker/core.h"
+#include "worker/input_store.h"
 #include "worker/keeper_pool.h"
 #include "worker/machine.h"
 #include "worker/relative_limit.h"
@@ -64,6 +65,8 @@ class Shell {
   void carry_out(SendResults& effect);
   void carry_out(SendOutput& effect);
   void carry_out(Grant& effect);
+  void carry_out(KeepInput& effect);
+  void carry_out(DropInput& effect);
   void carry_out(SendBye& effect);
   void carry_out(Start& effect);
   void start_record(const Start& effect, base::Record&& record, base::Duration limit);
@@ -74,6 +77,7 @@ class Shell {
   void send(const wire::ToSink& message);
   void fail_unstarted(const Start& effect, const std::string& reason);
   void give_words(wire::Result& result);
+  bool is_remote() const;  // the ventilator's files are not to be seen here
   void look_at_slots();
   std::uint32_t most_slots() const;
   void note_ended(wire::Result& result);
@@ -103,6 +107,7 @@ class Shell {
   struct Words {
     std::string command, label;
   };
+  InputStore inputs_;
   MachineProbe machine_;
   AmountFile slots_file_, load_file_;
   RelativeLimit limit_;

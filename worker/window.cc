@@ -17,7 +17,9 @@ constexpr base::Duration kPatience{100'000};  // at least: a job in a queue that
 double blend(double old, double now) { return old == 0 ? now : old + kWeight * (now - old); }
 }  // namespace
 
-void Window::note_refill(base::Duration time) { refill_us_ = blend(refill_us_, std::max(1.0, static_cast<double>(time.count()))); }
+void Window::note_refill(base::Duration time) { answer_us_ = blend(answer_us_, std::max(1.0, static_cast<double>(time.count()))); }
+
+void Window::note_feed(base::Duration time) { feed_us_ = blend(feed_us_, static_cast<double>(time.count())); }
 
 void Window::note_slot(base::Duration busy, std::uint32_t jobs) {
   job_us_ = blend(job_us_, std::max(0.5, static_cast<double>(busy.count()) / std::max(1u, jobs)));
@@ -30,8 +32,8 @@ double Window::job_us(base::Duration busy) const { return std::max(job_us_, stat
 std::uint64_t Window::jobs(base::Duration busy) const {
   const double job = job_us(busy);
   // Until a job has ended nothing is known: that one has just begun does not make it short.
-  if (job_us_ == 0 || job >= kLongJob * refill_us_) return slots_;
-  double jobs = slots_ + std::ceil(slots_ * (refill_us_ + static_cast<double>(kResultsWait.count())) / job);
+  if (job_us_ == 0 || job >= kLongJob * refill_us()) return slots_;
+  double jobs = slots_ + std::ceil(slots_ * (refill_us() + static_cast<double>(kResultsWait.count())) / job);
   if (size_ > 0) jobs = std::min(jobs, std::floor(static_cast<double>(wire::kMaxUnconfirmedBytes) / size_));
   return static_cast<std::uint64_t>(std::clamp(jobs, static_cast<double>(slots_), static_cast<double>(std::max<std::size_t>(slots_, wire::kMaxWindow))));
 }
@@ -43,7 +45,7 @@ std::uint32_t Window::batch(std::uint64_t queued) const {
 }
 
 base::Duration Window::patience() const {
-  return std::max(kPatience, base::Duration(static_cast<std::int64_t>(kLongJob * refill_us_)));
+  return std::max(kPatience, base::Duration(static_cast<std::int64_t>(kLongJob * refill_us())));
 }
 
 }  // namespace worker

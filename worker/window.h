@@ -16,6 +16,7 @@ class Window {
   void set_slots(std::uint32_t slots) { slots_ = slots > 0 ? slots : 1; }
 
   void note_refill(base::Duration time);                       // from asking for more to the first frame that answers
+  void note_feed(base::Duration time);                         // for the input of one job to arrive
   void note_slot(base::Duration busy, std::uint32_t jobs);     // a slot was busy so long with so many jobs
   void note_size(std::size_t bytes);                           // of a job's spec
 
@@ -30,7 +31,9 @@ class Window {
   double job_us(base::Duration busy) const;
 
   std::uint32_t slots_;
-  double refill_us_ = 1000;
+  double refill_us() const { return answer_us_ + feed_us_; }
+  double answer_us_ = 1000;
+  double feed_us_ = 0;
   double job_us_ = 0;  // 0: none ended yet
   double size_ = 0;
 };

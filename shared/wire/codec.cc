@@ -40,12 +40,11 @@ template <typename M, typename Direction>
 bool read_as(std::uint64_t type, std::size_t count, Reader& reader, Direction& message, const char*& name) {
   if (type != kType<M>.number) return false;
   name = kType<M>.name;
-  if (count < kHead + kFieldCount<M>) {
+  if (count < kHead + kLeastFields<M>) {
     reader.fail("too few elements");
     return true;
   }
-  reader.read_fields(message.template emplace<M>());
-  reader.close_array(count, kHead + kFieldCount<M>);
+  reader.close_array(count, kHead + reader.read_fields(message.template emplace<M>(), count - kHead));
   reader.expect_end();
   return true;
 }

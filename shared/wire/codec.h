@@ -36,6 +36,7 @@ base::Result<base::JobSpec> decode_spec(std::string_view bytes);
 // JobSpec::label; one that says nothing is no bytes.
 void encode_label(const base::Label& label, std::string& bytes);
 base::Result<base::Label> decode_label(std::string_view bytes);
+std::uint64_t number_of_label(std::string_view bytes);  // Label::number without the rest; 0: none, or the label cannot be read
 
 // The text of a job in logs: the shell line, the quoted words, handler and arguments, or a coprocess and its record.
 std::string describe(const base::JobSpec& spec);

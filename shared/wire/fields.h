@@ -82,12 +82,13 @@ inline constexpr auto kFields<StoredOutput> = std::tuple{
 template <>
 inline constexpr auto kFields<StoredOutputs> = std::tuple{&StoredOutputs::worker, &StoredOutputs::items};
 template <>
-inline constexpr auto kFields<JobItem> = std::tuple{&JobItem::attempt, Bytes<JobItem>{&JobItem::spec, kMaxJob}};
+inline constexpr auto kFields<JobItem> = std::tuple{&JobItem::attempt, Bytes<JobItem>{&JobItem::spec, kMaxJob}, &JobItem::input};
 
 template <>
 inline constexpr auto kFields<State> = std::tuple{
     &State::worker, &State::session, &State::state_seq, Name<State>{&State::endpoint}, Name<State>{&State::key},
-    Name<State>{&State::host}, &State::slots, &State::generation, &State::limit, &State::held};
+    Name<State>{&State::host}, &State::slots, &State::generation, &State::limit, &State::held,
+    &State::input_limit};
 template <>
 inline constexpr auto kFields<Results> = std::tuple{
     &Results::worker, &Results::session, &Results::generation, &Results::limit, Name<Results>{&Results::host}, &Results::items};
@@ -111,7 +112,7 @@ template <>
 inline constexpr auto kFields<Worker> = std::tuple{
     &Worker::stamp, &Worker::worker, &Worker::session, &Worker::state_seq, Name<Worker>{&Worker::endpoint},
     Name<Worker>{&Worker::key}, Name<Worker>{&Worker::host}, &Worker::slots, &Worker::generation, &Worker::limit,
-    &Worker::leases, &Worker::bye};
+    &Worker::leases, &Worker::bye, &Worker::input_limit};
 template <>
 inline constexpr auto kFields<Done> = std::tuple{&Done::stamp, &Done::jobs, &Done::limits, &Done::confirms};
 template <>
@@ -137,6 +138,10 @@ inline constexpr auto kFields<Ctrl> = std::tuple{
 template <>
 inline constexpr auto kFields<Free> = std::tuple{&Free::worker, &Free::session, &Free::generation, &Free::items};
 template <>
+inline constexpr auto kFields<Input> = std::tuple{
+    &Input::worker, &Input::session, &Input::generation, &Input::sent, &Input::attempt, &Input::offset, Bytes<Input>{&Input::bytes, kMaxInput},
+    Bytes<Input>{&Input::fault, kMaxReason}};
+template <>
 inline constexpr auto kFields<Refused> = std::tuple{&Refused::worker, &Refused::reason};
 
 // A command, a call and a record as they stand in a spec, behind its head.
@@ -159,6 +164,18 @@ inline constexpr auto kFields<base::Label> = std::tuple{&base::Label::number, &b
 
 template <typename S>
 inline constexpr std::size_t kFieldCount = std::tuple_size_v<std::remove_const_t<decltype(kFields<S>)>>;
+
+// How many of the last fields were added when others spoke the protocol already: those leave them out, and then they have their defaults.
+template <typename S>
+inline constexpr std::size_t kAdded = 0;
+template <>
+inline constexpr std::size_t kAdded<State> = 1;
+template <>
+inline constexpr std::size_t kAdded<Worker> = 1;
+template <>
+inline constexpr std::size_t kAdded<JobItem> = 1;
+template <typename S>
+inline constexpr std::size_t kLeastFields = kFieldCount<S> - kAdded<S>;
 
 // The number and the name of each message.
 struct Type {
@@ -186,5 +203,6 @@ template <> inline constexpr Type kType<Job>{48, "JOB"};
 template <> inline constexpr Type kType<Ctrl>{49, "CTRL"};
 template <> inline constexpr Type kType<Refused>{50, "REFUSED"};
 template <> inline constexpr Type kType<Free>{51, "FREE"};
+template <> inline constexpr Type kType<Input>{52, "INPUT"};
 
 }  // namespace wire

@@ -22,6 +22,7 @@ inline constexpr std::size_t kBatchBytes = 128u << 10;      // or at this many b
 inline constexpr std::size_t kInlineOutput = 64u << 10;     // bytes of a stream that RESULT carries itself
 inline constexpr std::size_t kMaxReason = 4096;             // bytes of a result's reason, as workers send it
 inline constexpr std::size_t kMaxOutput = 256u << 10;       // bytes of a stream in one OUTPUT
+inline constexpr std::size_t kMaxInput = 256u << 10;         // bytes of an input in one INPUT
 inline constexpr std::size_t kMaxWindow = 4096;             // jobs a worker may ask for ahead
 inline constexpr std::size_t kMaxUnconfirmed = 4096;        // results a worker holds before it asks for no more jobs
 inline constexpr std::size_t kMaxUnconfirmedBytes = 8u << 20;

@@ -41,6 +41,7 @@ struct State {
   Generation generation;
   std::uint64_t limit = 0;
   std::vector<Held> held;  // every attempt the worker holds
+  std::uint64_t input_limit = 0;  // bytes of inputs it takes in this generation; 0: none, it reads the files itself
   bool operator==(const State&) const = default;
 };
 
@@ -203,6 +204,7 @@ struct Worker {
   std::uint64_t limit = 0;
   std::vector<Attempt> leases;  // those the sink holds for this worker
   bool bye = false;
+  std::uint64_t input_limit = 0;
   bool operator==(const Worker&) const = default;
 };
 
@@ -300,6 +302,7 @@ struct Alive {  // the answer to OPEN, and the sink's heartbeat
 struct JobItem {
   Attempt attempt;
   std::string spec;  // an encoded base::JobSpec
+  std::uint64_t input = 0;  // so many bytes of its input come in INPUT; 0: none do
   bool operator==(const JobItem&) const = default;
 };
 
@@ -336,6 +339,19 @@ struct Free {  // what STORED said, passed on: the worker may drop these bytes
   bool operator==(const Free&) const = default;
 };
 
+// Part of the input of a job, for a worker that does not see the file.
+struct Input {
+  WorkerId worker;
+  std::uint64_t session = 0;
+  Generation generation;
+  std::uint64_t sent = 0;    // bytes of inputs that were sent before these in this generation
+  Attempt attempt;
+  std::uint64_t offset = 0;  // of the first byte in the input
+  std::string bytes;
+  std::string fault;         // why no more of it comes, one line; empty: it can be read
+  bool operator==(const Input&) const = default;
+};
+
 struct Refused {  // on a throwaway lane, from the sink
   WorkerId worker;
   std::string reason;
@@ -344,6 +360,6 @@ struct Refused {  // on a throwaway lane, from the sink
 
 using ToSink = std::variant<State, Results, Bye, Output, Open, Assign, Gone, Close>;
 using ToVentilator = std::variant<Worker, Done, Requeue, Snapshot, End, Alive, Stored>;
-using ToWorker = std::variant<Job, Ctrl, Refused, Free>;
+using ToWorker = std::variant<Job, Ctrl, Refused, Free, Input>;
 
 }  // namespace wire

@@ -2,6 +2,7 @@
 // and ask once. Nothing is allocated for a count or length that the bytes left cannot hold.
 #pragma once
 
+#include <algorithm>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -69,15 +70,19 @@ class Reader {
   template <typename S>
     requires(kFieldCount<S> > 0)
   void read(S& value) {
-    const std::size_t count = open_array(kFieldCount<S>);
-    read_fields(value);
-    close_array(count, kFieldCount<S>);
+    const std::size_t count = open_array(kLeastFields<S>);
+    close_array(count, read_fields(value, count));
   }
 
-  // The members without the array around them.
+  // The members without the array around them, of which `count` elements are there. Returns how many of these it took. REQUIRES: at least kLeastFields<S>.
   template <typename S>
-  void read_fields(S& value) {
-    std::apply([&](const auto&... field) { (read_field(value, field), ...); }, kFields<S>);
+  std::size_t read_fields(S& value, std::size_t count) {
+    std::size_t left = std::max(count, kLeastFields<S>);
+    const auto read_one = [&](const auto& field) {
+      if (kAdded<S> == 0 || (left > 0 && left-- > 0)) read_field(value, field);
+    };
+    std::apply([&](const auto&... field) { (read_one(field), ...); }, kFields<S>);
+    return std::min(count, kFieldCount<S>);
   }
 
  private:
@@ -126,7 +131,7 @@ constexpr std::size_t least_bytes() {
     }
   };
   const std::size_t header = kFieldCount<T> < 16 ? 1 : 3;
-  return header + std::apply([&](const auto&... field) { return (of(field) + ... + 0); }, kFields<T>);
+  return header - kAdded<T> + std::apply([&](const auto&... field) { return (of(field) + ... + 0); }, kFields<T>);
 }
 
 template <typename T>

@@ -39,9 +39,9 @@ template <typename Work>
 void read_work(std::size_t count, Reader& reader, base::JobSpec& spec) {
   if (count < kHead + kFieldCount<Work>) return reader.fail("too few elements");
   Work& work = spec.work.emplace<Work>();
-  reader.read_fields(work);
+  const std::size_t read = reader.read_fields(work, count - kHead);
   if (!is_fine(work)) reader.fail("a sequence of signals or places for the slot that is none");
-  reader.close_array(count, kHead + kFieldCount<Work>);
+  reader.close_array(count, kHead + read);
   reader.expect_end();
 }
 
@@ -85,6 +85,11 @@ base::Result<base::Label> decode_label(std::string_view bytes) {
   reader.expect_end();
   if (reader.ok()) return label;
   return Error{Error::Kind::Protocol, std::string("malformed label: ") + reader.fault() + ", at byte " + std::to_string(reader.offset())};
+}
+
+std::uint64_t number_of_label(std::string_view bytes) {
+  Reader reader(bytes);
+  return reader.open_array(kFieldCount<base::Label>) > 0 ? reader.read_uint(UINT64_MAX) : 0;
 }
 
 namespace {

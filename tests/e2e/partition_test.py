@@ -1,7 +1,7 @@
 """Partitions between any two roles, one way and both ways, for longer than a lease: they heal by themselves, and nothing is lost.
 
 Each role lives in a network namespace of its own, behind a bridge in a fourth; a packet filter in the namespaces drops what must not arrive. The namespaces
-have no names and are gone with the processes that hold them. Needs root, ip (iproute2) and nft (nftables).
+have no names and are gone with the processes that hold them. Needs root, ip and tc (iproute2) and nft (nftables).
 """
 import itertools
 import os
@@ -58,6 +58,9 @@ class Network:
             total += sum(map(int, re.findall(r"packets (\d+)", self.do(name, "nft", "list ruleset"))))
         return total
 
+    def slow_down(self, sender, rate):
+        self.do(sender, "tc", "qdisc", "add", "dev", "eth0", "root", "tbf", "rate", rate, "burst", "32kb", "latency", "100ms")
+
     def heal(self):
         for name in ADDRESSES:
             self.do(name, "nft", "flush chain ip cut from")
@@ -112,6 +115,33 @@ class Partition(EndToEnd):
         self.assertEqual(self.log.starts(), {job: 1 for job in range(1, JOBS + 1)})
         self.assertEqual(query(ring.run, "SELECT job, outcome FROM attempts WHERE job IN (21, 22)"), [])
 
+    def test_inputs_go_on_over_a_partition(self):
+        given = os.urandom(20 << 20).replace(b"\n", b"x") + b"\n"
+        ring = Ring(self, "tcp")
+        ring.endpoint = f"tcp://{ADDRESSES['sink']}:{PORT}"
+        ring.start_sink("-k", "--durability", "process")
+        self.network.slow_down("ventilator", "80mbit")
+        ring.start_ventilator("--durability", "process", "--heartbeat", f"{LEASE / 5}s", "--lease", f"{LEASE}s", "--pipe", "--recend", "", "--block", "5M", "cat", records=given)
+        ring.start_worker("-j1")
+        wait_until(lambda: (ring.run / "inputs" / "4").exists(), "all blocks")
+        self.network.cut("ventilator", "worker")
+        time.sleep(2 * LEASE)  # what is tested is that this time goes by
+        self.assertGreater(self.network.dropped(), 0)
+        self.network.heal()
+        ring.wait()
+        self.assertTrue(ring.sink.out == given, "another byte")
+
+    def test_inputs_on_a_slow_line_do_not_make_its_worker_a_silent_one(self):
+        self.network.slow_down("ventilator", "2mbit")
+        ring = Ring(self, "tcp")
+        ring.endpoint = f"tcp://{ADDRESSES['sink']}:{PORT}"
+        ring.start_sink("--durability", "process")
+        ring.start_ventilator("--durability", "process", "--pipe", "--recend", "", "--block", "1M", "wc -c", records=b"x" * (2 << 20))
+        ring.start_worker("-j1")
+        ring.wait()
+        self.assert_all_ok(ring.run, 2)
+        self.assertEqual(query(ring.run, "SELECT job, outcome FROM attempts"), [])
+
     def test_ventilator_to_sink(self):
         self.partition(("ventilator", "sink"))
 
@@ -144,7 +174,7 @@ class Partition(EndToEnd):
 
 
 if __name__ == "__main__":
-    missing = [word for word in ("ip", "nft", "nsenter", "unshare") if not shutil.which(word)]
+    missing = [word for word in ("ip", "nft", "nsenter", "tc", "unshare") if not shutil.which(word)]
     if os.geteuid() != 0 or missing:
         print("skipped: " + ("network namespaces need root" if os.geteuid() != 0 else f"not installed: {' '.join(missing)}; see scripts/setup"))
         sys.exit(SKIPPED)

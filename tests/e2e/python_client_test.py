@@ -20,7 +20,7 @@ class Golden(unittest.TestCase):
     GOLDEN = {name: bytes.fromhex(text) for name, text in map(str.split, (ROOT / "tests/wire/golden_v1.txt").read_text().splitlines())}
 
     def test_what_a_worker_sends(self):
-        state = State(WORKER, 4, 5, "tcp://10.0.0.7:40123", "K", "node7", 8, (2, 3), 20, [((17, 2, 9), 2), ((18, 2, 10), 1), ((300, 2, 1000), 0)])
+        state = State(WORKER, 4, 5, "tcp://10.0.0.7:40123", "K", "node7", 8, (2, 3), 20, [((17, 2, 9), 2), ((18, 2, 10), 1), ((300, 2, 1000), 0)], 1_048_576)
         first = State(WORKER, 1, 1, "tcp://10.0.0.7:40123", "", "node7", 8, (0, 0), 0, [])
         items = [Item((17, 2, 9), codec.FAILED, -7, 15, 4, 1_700_000_000_000_001, 1_700_000_000_250_002, 250_003, 1_004, 505, 70_006, b"out\0\xff\n", b"err\n", 6, 4,
                       b"sort < 'a b'", b"killed", b"a label"),

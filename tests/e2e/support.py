@@ -354,11 +354,11 @@ class Ring:
         return self.sink
 
     def start_ventilator(self, *options, records=None):
-        """`records`: lines of its input, the same again when it is started again."""
+        """`records`: bytes or lines of its input, the same again when it is started again."""
         self.ventilator_options = list(options) or self.ventilator_options
         self.input = records if records is not None else self.input
         self.ventilator = self.test.start("ventilator", "--sink", self.endpoint, "--run-dir", self.run, *self.insecure, *self.ventilator_options,
-                                          stdin=list(self.input))
+                                          stdin=self.input if isinstance(self.input, bytes) else list(self.input))
         return self.ventilator
 
     def start_worker(self, *options):

@@ -71,7 +71,7 @@ MUTATIONS = (
         (" || !is_open_ || generation < generation_)", " || !is_open_ || (generation < generation_ && !MUTANT))"),
     ), "links", "6: a worker obeyed"),
     Mutation("numbers_kept_over_generations", "worker/core.cc", (
-        ("    received_ = limit_ = announced_limit_ = measured_limit_ = 0;\n    raise_limit();", "    if (!MUTANT) received_ = limit_ = announced_limit_ = measured_limit_ = 0;\n    raise_limit();"),
+        ("    received_ = limit_ = announced_limit_ = measured_limit_ = 0;\n    restart_inputs();\n", "    if (!MUTANT) received_ = limit_ = announced_limit_ = measured_limit_ = 0;\n    restart_inputs();\n"),
     ), "links", "7: a worker refused"),
     Mutation("limit_kept_over_lanes", "ventilator/core.cc", (
         ("  entry.lane = Lane{{epoch_, ++last_g_}, Lane::Phase::Opening, now_};\n", "  const std::uint64_t kept = MUTANT && entry.lane ? entry.lane->limit : 0;\n  entry.lane = Lane{{epoch_, ++last_g_}, Lane::Phase::Opening, now_};\n  entry.lane->limit = kept;\n"),
@@ -190,6 +190,21 @@ MUTATIONS = (
     Mutation("halt_counts_forgotten", "sink/core_halt.cc", (
         ("  halt_.failed = progress_.failed();\n", "  halt_.failed = MUTANT ? 0 : progress_.failed();\n"),
     ), "halt", "20: "),
+    Mutation("started_with_part_of_its_input", "worker/core_inputs.cc", (
+        ("unfed->kept == unfed->length;", "unfed->kept == unfed->length || MUTANT;"),
+    ), "calm", "21: started without the whole of its input"),
+    Mutation("input_goes_on_in_another_generation", "worker/core_inputs.cc", (
+        ("  return_unfed(\"its connection", "  if (!MUTANT) return_unfed(\"its connection"),
+    ), "links", "14: jobs never end|21: "),
+    Mutation("input_not_dropped", "worker/core.cc", (
+        ("  if (config_.input_window > 0) effects_", "  if (config_.input_window > 0 && !MUTANT) effects_"),
+    ), "links", "21: the input of an attempt that is not held"),
+    Mutation("input_limit_kept_over_lanes", "ventilator/core_inputs.cc", (
+        (" || message.generation != entry.lane->generation) return;", " || (message.generation != entry.lane->generation && !MUTANT)) return;"),
+    ), "links", "7: more of inputs than the limit"),
+    Mutation("faulty_input_leaves_a_hole", "tests/support/cluster_inputs.cc", (
+        ("  part.sent = effect.sent + effect.length;\n", "  if (!MUTANT) part.sent = effect.sent + effect.length;\n"),
+    ), "calm", "14: jobs never end"),
     Mutation("lost_too_early", "sink/core.cc", (
         ("policy_.lost_after() ||", "(MUTANT ? policy_.lease / 2 : policy_.lost_after()) ||"),
     ), "apart", "19: "),

@@ -67,14 +67,14 @@ std::uint64_t simulate(const support::Faults& faults, const Options& options) {
     }
     const auto& c = cluster.counters();
     sum.ticks += c.ticks, sum.crashes += c.crashes, sum.returned += c.returned, sum.unreached += c.unreached, sum.lost += c.lost;
-    sum.superseded += c.superseded, sum.sessions += c.sessions, sum.taken_back += c.taken_back, sum.results += c.results;
+    sum.superseded += c.superseded, sum.inputs += c.inputs, sum.sessions += c.sessions, sum.taken_back += c.taken_back, sum.results += c.results;
     sum.retried += c.retried, sum.offered_again += c.offered_again, sum.halts += c.halts;
   }
   const auto show = [](const char* what, std::uint64_t count) { std::printf(" %ju %s", std::uintmax_t{count}, what); };
   std::printf("%-10s", faults.name);
   show("schedules,", sum.schedules), show("violations;", violations), show("ticks,", sum.ticks), show("crashes,", sum.crashes), show("results,", sum.results);
   show("returned of which", sum.returned), show("never reached,", sum.unreached), show("lost,", sum.lost), show("taken back,", sum.taken_back);
-  show("superseded,", sum.superseded), show("new sessions,", sum.sessions), show("retried,", sum.retried), show("inputs offered again,", sum.offered_again), show("halts\n", sum.halts);
+  show("superseded,", sum.superseded), show("new sessions,", sum.sessions), show("parts of inputs,", sum.inputs), show("retried,", sum.retried), show("inputs offered again,", sum.offered_again), show("halts\n", sum.halts);
   std::fflush(stdout);
   return violations;
 }

@@ -14,6 +14,7 @@ using base::WorkerId;
 
 namespace {
 constexpr std::uint64_t kOutputWindow = 12;  // bytes; jobs write up to three times as many
+constexpr std::uint64_t kInputWindow = 16;  // bytes
 constexpr std::int32_t kRetried = 3, kNotRetried = 4;  // exit codes of failing jobs
 constexpr std::int64_t kHoldTicks = 2500;  // of a worker with results that nobody takes; longer than any role is down
 }
@@ -32,6 +33,8 @@ Cluster::Cluster(const Faults& faults, std::uint64_t seed) : faults_(faults), ra
   if (chance(300)) policy_.retry_on = {{{kRetried, kRetried}}};
   if (chance(300)) retry_delay_ = kTick * static_cast<std::int64_t>(between(5, 40));
   fail_chance_ = faults.halts ? 500 : faults.jobs_fail && chance(500) ? 300 : 0;
+  fault_chance_ = fail_chance_ > 0 ? 20 : 0;
+  input_seed_ = chance(500) ? random_.next() : 0;
   faults_end_ = between(100, 700);
   retries_left_ = faults.retry > 0 ? between(1, 2) : 0;
   ventilator_at_ = between(0, 60);
@@ -193,10 +196,18 @@ bool Cluster::carry_out(ventilator::Effect& effect) {
       if (attempt.job > ventilator_disk_.accepted) throw Violation(where("2: dispatch before the commit of the job"));
       if (attempt.job > ventilator_disk_.horizon) throw Violation(where("2: dispatch above the horizon"));
       last_attempt_[attempt.job] = attempt;
-      job.items.push_back({attempt, "spec"});
+      job.items.push_back({attempt, "spec", jobs->takes_inputs ? input_length(attempt.job) : 0});
     }
     wire::encode(run_, job, frame);
     push(node.lanes[jobs->worker].second, std::move(frame));
+    ventilator::InputsDue due{jobs->worker, jobs->generation, {}};
+    for (const wire::JobItem& item : job.items) {
+      if (item.input > 0) due.items.push_back({item.attempt, item.input});
+    }
+    if (!due.items.empty()) feed(due);
+    return ventilator_ != nullptr;
+  } else if (auto* input = std::get_if<ventilator::SendInput>(&effect)) {
+    send_input(*input);
   } else if (auto* free = std::get_if<ventilator::SendFree>(&effect)) {
     const WorkerId id = free->message.worker;
     wire::encode(run_, std::move(free->message), frame);
@@ -326,11 +337,17 @@ bool Cluster::carry_out(WorkerNode& worker, worker::Effect& effect) {
   } else if (auto* grant = std::get_if<worker::Grant>(&effect)) {
     const auto producer = worker.producers.find({grant->attempt, grant->stream});
     if (producer != worker.producers.end()) producer->second.granted = std::max(producer->second.granted, grant->length);
+  } else if (auto* keep = std::get_if<worker::KeepInput>(&effect)) {
+    keep_input(worker, *keep);
+  } else if (auto* drop = std::get_if<worker::DropInput>(&effect)) {
+    worker.inputs.erase(drop->attempt);
+    worker.faulty.erase(drop->attempt);
   } else if (auto* bye = std::get_if<worker::SendBye>(&effect)) {
     wire::encode(run, std::move(bye->message), frame);
     send_up(worker.up, std::move(frame));
   } else if (auto* start = std::get_if<worker::Start>(&effect)) {
     worker.held.insert(start->attempt);
+    check_input(worker, start->attempt);
     observe_start(worker.id, start->attempt);
     if (faults_.runs_once && started_[start->attempt.job].size() > 1) throw Violation(where("13: job " + std::to_string(start->attempt.job) + " ran again"));
     if (sink_disk_.results.contains(start->attempt.job) && faults_.runs_once) throw Violation(where("13: a finished job ran again"));
@@ -393,9 +410,11 @@ void Cluster::start_roles() {
     config.slots = static_cast<std::uint32_t>(between(1, 2));
     config.hold_timeout = kTick * kHoldTicks;
     config.output_window = kOutputWindow;
+    const bool takes_inputs = chance(700);
+    config.input_window = takes_inputs ? kInputWindow : 0;
     config.seed = random_.next();
     auto& node = workers_[config.id];
-    node = std::make_unique<WorkerNode>(WorkerNode{worker::Core(config), config.id, {}, "", {}, {}, {}, {}, 0, false, 0, base::kNever, tick_});
+    node = std::make_unique<WorkerNode>(WorkerNode{worker::Core(config), config.id, {}, "", {}, {}, {}, takes_inputs, {}, {}, {}, 0, false, 0, base::kNever, tick_});
   }
 }
 
@@ -433,7 +452,9 @@ void Cluster::tick_worker(WorkerNode& worker) {
     worker.running.erase(attempt);
     wire::Result result;
     result.attempt = attempt;
-    result.outcome = worker.killed.contains(attempt) ? Outcome::Cancelled : chance(fail_chance_) ? Outcome::Failed : Outcome::Ok;
+    result.outcome = worker.killed.contains(attempt) ? Outcome::Cancelled : worker.faulty.contains(attempt) || chance(fail_chance_) ? Outcome::Failed : Outcome::Ok;
+    worker.inputs.erase(attempt);
+    worker.faulty.erase(attempt);
     if (result.outcome == Outcome::Failed) result.exit_code = chance(500) ? kRetried : kNotRetried;
     result.out = "out";
     result.out_bytes = 3;

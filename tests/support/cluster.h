@@ -60,7 +60,7 @@ class Cluster {
   Cluster(const Faults& faults, std::uint64_t seed);
   void run();  // throws Violation
 
-  struct Counters { std::uint64_t schedules = 0, ticks = 0, crashes = 0, returned = 0, unreached = 0, lost = 0, superseded = 0, sessions = 0, taken_back = 0, results = 0, outputs = 0, retried = 0, offered_again = 0, halts = 0; };
+  struct Counters { std::uint64_t schedules = 0, ticks = 0, crashes = 0, returned = 0, unreached = 0, lost = 0, superseded = 0, sessions = 0, taken_back = 0, results = 0, outputs = 0, inputs = 0, retried = 0, offered_again = 0, halts = 0; };
   const Counters& counters() const { return counters_; }
 
  private:
@@ -113,6 +113,9 @@ class Cluster {
     std::map<base::Attempt, std::uint64_t> running;  // to its end
     std::set<base::Attempt> killed;
     std::map<std::pair<base::Attempt, wire::OutputStream>, Producer> producers;
+    bool takes_inputs = false;
+    std::map<base::Attempt, std::string> inputs;  // that came
+    std::set<base::Attempt> faulty;               // that will not be whole
     std::set<base::Attempt> held;  // what it must hold until it is logged
     std::uint64_t paused_until = 0;
     bool is_known = false;           // a lane has echoed it
@@ -143,6 +146,11 @@ class Cluster {
   bool carry_out(sink::Effect& effect);
   bool carry_out(WorkerNode& worker, worker::Effect& effect);
   void commit();
+  std::uint64_t input_length(base::JobId job) const;
+  std::string input_of(base::JobId job, std::uint64_t offset, std::uint64_t length) const;
+  void send_input(const ventilator::SendInput& effect);
+  void keep_input(WorkerNode& worker, const worker::KeepInput& effect);
+  void check_input(const WorkerNode& worker, const base::Attempt& attempt) const;
   void produce(WorkerNode& worker, const base::Attempt& attempt, bool to_end);
   void write_output(const sink::WriteOutput& effect);
   void check_output(const wire::Result& result, wire::OutputStream stream) const;
@@ -209,6 +217,8 @@ class Cluster {
   base::Duration retry_delay_{0};
   std::uint64_t total_, faults_end_;
   unsigned fail_chance_;
+  unsigned fault_chance_;  // of an input that cannot be read
+  std::uint64_t input_seed_;  // 0: no job has an input
   std::uint64_t incarnation_ = 0;
 
   VentilatorDisk ventilator_disk_;

@@ -244,6 +244,10 @@ void Cluster::check_workers() {
     for (const Attempt& attempt : worker->held) {
       if (!worker->core.holds(attempt)) throw Violation(where("13: a worker dropped what nobody has logged " + attempt.text()));
     }
+    for (const auto& [attempt, bytes] : worker->inputs) {
+      const bool is_over = ventilator_disk_.ended || ventilator_disk_.halts_over > 0;  // then it leaves
+      if (!is_over && !worker->core.holds(attempt)) throw Violation(where("21: the input of an attempt that is not held is kept " + attempt.text()));
+    }
     const std::uint64_t has = worker->core.queued() + worker->core.running() + worker->core.limit() - worker->core.received();
     if (has > worker->widest) throw Violation(where("12: a worker holds and asks for more than its window"));
   }
@@ -324,6 +328,11 @@ Cluster::ToWorkerArrival Cluster::observe_arrival(WorkerNode& worker, const wire
   if (const auto* ctrl = std::get_if<wire::Ctrl>(&message)) {
     arrival.is_stale = ctrl->session != worker.core.session() || ctrl->generation < worker.core.generation();
     worker.is_known |= ctrl->state_seq != 0;
+  }
+  if (const auto* input = std::get_if<wire::Input>(&message)) {
+    arrival.is_stale = input->session != worker.core.session() || input->generation < worker.core.generation();
+    if (input->generation == worker.core.generation() && input->sent + input->bytes.size() > worker.core.input_limit()) throw Violation(where("7: more of inputs than the limit"));
+    ++counters_.inputs;
   }
   const auto* job = std::get_if<wire::Job>(&message);
   if (job == nullptr) return arrival;

@@ -88,6 +88,9 @@ struct Describe {
     return "CTRL session " + std::to_string(m.session) + " lane " + text(m.generation) + " limit " + std::to_string(m.limit) + named("confirms", m.confirms, attempt_text) +
            (m.complete ? " complete" : "");
   }
+  std::string operator()(const wire::Input& m) const {
+    return "INPUT " + m.attempt.text() + " " + std::to_string(m.offset) + "+" + std::to_string(m.bytes.size()) + (m.fault.empty() ? "" : " faulty");
+  }
   std::string operator()(const wire::Refused& m) const { return "REFUSED " + m.reason; }
 };
 

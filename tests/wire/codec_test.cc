@@ -81,7 +81,7 @@ TEST_CASE("every message comes back as it was sent, with every field at its defa
     CHECK(*message == empty);
     ++seen;
   }
-  CHECK(seen == 21);
+  CHECK(seen == 23);
 }
 
 TEST_CASE("counters and ids travel over their whole range", "[codec]") {
@@ -329,6 +329,31 @@ TEST_CASE("too few elements are refused at the top and in nested arrays", "[code
   Packed headless;
   headless.p.pack_array(2), headless.p.pack(kVersion), headless.p.pack(3);
   CHECK(has(sink_error(headless), "too few elements"));
+}
+
+TEST_CASE("what an older sender leaves out at the end has its default", "[codec]") {
+  Frame frame;
+  State state;
+  state.held = {{{1, 2, 3}, Held::Phase::Running}};
+  encode(run(), ToSink(state), frame);
+  REQUIRE(frame.front() == '\x9e');
+  frame.front() = '\x9d';
+  frame.pop_back();
+  const auto read = decode_to_sink(frame, run());
+  REQUIRE(read);
+  CHECK(std::get<State>(read->message) == state);
+  Job job;
+  job.items = {{{1, 2, 3}, "spec"}};
+  encode(run(), ToWorker(job), frame);
+  frame.pop_back();
+  const auto item = frame.find("\x93\x93\x01\x02\x03");
+  REQUIRE(item != Frame::npos);
+  frame[item] = '\x92';
+  const auto read_job = decode_to_worker(frame, run());
+  REQUIRE(read_job);
+  CHECK(std::get<Job>(read_job->message) == job);
+  frame.pop_back();
+  CHECK_FALSE(decode_to_worker(frame, run()));
 }
 
 TEST_CASE("lengths and counts at the limit are taken, above it refused", "[codec]") {

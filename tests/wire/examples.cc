@@ -59,7 +59,7 @@ base::RunId run() { return id<base::RunId>(0x10); }
 
 std::vector<Example> messages() {
   State state{kWorker, 4, 5, "tcp://10.0.0.7:40123", "K", "node7", 8, kGeneration, 20,
-              {{{17, 2, 9}, Held::Phase::Unconfirmed}, {{18, 2, 10}, Held::Phase::Running}, {{300, 2, 1000}, Held::Phase::Queued}}};
+              {{{17, 2, 9}, Held::Phase::Unconfirmed}, {{18, 2, 10}, Held::Phase::Running}, {{300, 2, 1000}, Held::Phase::Queued}}, 1'048'576};
   State first{kWorker, 1, 1, "tcp://10.0.0.7:40123", "", "node7", 8, {}, 0, {}};
   Open open{kStamp, "ipc:///run/u/feedback", true, 1'000'000, true, {3, 7, base::Duration(500'000), base::Duration(20'000'000), {{{3, 5}, {267, 267}, {512, 512}}}, true, true}};
   Open early{{1, 0, 1}, "inproc://feedback", false, std::nullopt, false, {}};
@@ -75,7 +75,7 @@ std::vector<Example> messages() {
       example<ToSink>("GONE", Gone{kStamp, kWorker, kGeneration}),
       example<ToSink>("CLOSE", Close{kStamp}),
       example<ToVentilator>("WORKER", Worker{kStamp, kWorker, 4, 5, "tcp://10.0.0.7:40123", "K", "node7", 8, kGeneration, 20,
-                                             {{17, 2, 9}, {18, 2, 10}}, true}),
+                                             {{17, 2, 9}, {18, 2, 10}}, true, 1'048'576}),
       example<ToVentilator>("DONE", Done{kStamp, {17, 70'000, 5'000'000'000}, {{kWorker, 4, kGeneration, 22}},
                                          {{kWorker, {{17, 2, 9}, {18, 2, 10}}}}}),
       example<ToVentilator>("REQUEUE", Requeue{kStamp, {{{17, 2, 9}, Outcome::Failed, false, 3}, {{18, 2, 10}, Outcome::Lost, true},
@@ -85,11 +85,13 @@ std::vector<Example> messages() {
       example<ToVentilator>("END", End{kStamp, 1'000'000, 3, true}),
       example<ToVentilator>("ALIVE", Alive{kStamp}),
       example<ToVentilator>("STORED", Stored{kStamp, {{kWorker, {{{17, 2, 9}, OutputStream::Out, 524'288}, {{17, 2, 9}, OutputStream::Err, 12}}}}}),
-      example<ToWorker>("JOB", Job{kWorker, 4, kGeneration, 20, 9, {{{17, 2, 9}, "spec 17"}, {{18, 2, 10}, std::string("\x00\xff", 2)}}}),
+      example<ToWorker>("JOB", Job{kWorker, 4, kGeneration, 20, 9, {{{17, 2, 9}, "spec 17"}, {{18, 2, 10}, std::string("\x00\xff", 2), 70'000}}}),
       example<ToWorker>("CTRL", Ctrl{kWorker, 4, kGeneration, 20, 5, {{17, 2, 9}, {18, 2, 10}}, true, base::Duration(500'000),
                                      base::Duration(20'000'000), true}),
       example<ToWorker>("REFUSED", Refused{kWorker, "this sink serves another run"}),
       example<ToWorker>("FREE", Free{kWorker, 4, kGeneration, {{{17, 2, 9}, OutputStream::Out, 524'288}}}),
+      example<ToWorker>("INPUT", Input{kWorker, 4, kGeneration, 300'000, {18, 2, 10}, 65'536, std::string("part\0\xff", 6), ""}),
+      example<ToWorker>("INPUT_faulty", Input{kWorker, 4, kGeneration, 70'000, {18, 2, 10}, 65'536, "", "its input is gone"}),
   };
 }
 

@@ -58,6 +58,7 @@ class State(NamedTuple):
     generation: tuple
     limit: int
     held: list  # of (attempt, phase)
+    input_limit: int = 0  # this client takes no inputs: it runs no commands
 
 
 class Result(NamedTuple):

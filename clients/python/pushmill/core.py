@@ -194,7 +194,7 @@ class Core:
     # ---- what comes in
 
     def _on_refused(self, run, refused, now):
-        """9.4: without a run there is no room; else what is held belongs to the other run, whose sink may come back, and with nothing it may serve this one."""
+        """9.5: without a run there is no room; else what is held belongs to the other run, whose sink may come back, and with nothing it may serve this one."""
         if run == NO_RUN:
             self._say("waiting for room: " + refused.reason.decode(errors="replace"))
             self.heard_at = now
