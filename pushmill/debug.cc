@@ -22,21 +22,6 @@ using base::Error;
 
 namespace {
 
-base::Result<base::JobSpec> read_spec(const RunReader& run, base::JobId job) {
-  auto jobs = run.jobs();
-  if (!jobs) return jobs.error();
-  const std::string nowhere = "there is no job " + std::to_string(job) + " in " + run.path();
-  if (!*jobs) return Error{Error::Kind::NotFound, nowhere};
-  auto select = (*jobs)->prepare("SELECT spec FROM jobs WHERE job = ?1");
-  if (!select) return select.error();
-  const auto row = select->bind(1, static_cast<std::int64_t>(job)).step();
-  if (!row) return row.error();
-  if (!*row) return Error{Error::Kind::NotFound, nowhere};
-  auto spec = wire::decode_spec(select->text(0));
-  if (!spec) return Error{Error::Kind::Corrupt, run.path() + "/jobs.db: job " + std::to_string(job) + ": " + spec.error().message};
-  return spec;
-}
-
 // A part of a file, or a file behind other bytes, is read into memory: it is one job's.
 base::Status add_input(const base::InputFile& input, std::string& bytes) {
   if (input.path.empty()) return base::ok();
@@ -101,7 +86,7 @@ base::Result<int> debug(const JobOptions& options) {
   {  // nothing of the run is open when the job begins
     const auto run = RunReader::open(options.directory);
     if (!run) return run.error();
-    auto read = read_spec(*run, options.job);
+    auto read = run->spec(options.job);
     if (!read) return read.error();
     spec = std::move(*read);
     if (run->summary()) origin = ventilator::Origin::decode(run->summary()->origin).directory;

@@ -23,10 +23,13 @@ std::string config_path() {
 base::Result<std::vector<std::string>> options_of(std::string_view text, const std::string& where) {
   auto words = split_words(text);
   if (!words) return usage(where + ": " + words.error().message);
-  RunOptions options;
-  (void)parse_run(*words, options);  // what else is wrong shows beside the rest of the command line
-  if (!options.words.empty()) return usage(where + ": '" + options.words.front() + "' is no option: only options can be defaults");
-  if (!options.input.sources.empty()) return usage(where + ": ::: cannot be a default");
+  // The word behind them is to be the command. What else is wrong with them shows beside the rest of the command line.
+  words->push_back("command");
+  const std::size_t end = outline_run(*words).options_end;
+  const std::string first_other = end < words->size() ? (*words)[end] : "";
+  words->pop_back();
+  if (end > words->size()) return usage(where + ": " + words->back() + " has no value");
+  if (end < words->size()) return usage(where + ": '" + first_other + "' is no option: only options can be defaults");
   return words;
 }
 
@@ -74,9 +77,7 @@ base::Result<std::vector<std::string>> with_defaults(const std::vector<std::stri
   }
   if (const char* variable = std::getenv("PUSHMILL")) sources.push_back({"$PUSHMILL", variable});
   if (sources.empty()) return words;
-  RunOptions own;
-  (void)parse_run(words, own);  // what is wrong with them shows later
-  if (own.is_plain) return words;
+  if (outline_run(words).is_plain) return words;
 
   std::vector<std::string> all;
   for (const Source& source : sources) {

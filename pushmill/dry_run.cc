@@ -5,11 +5,11 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
-#include <type_traits>
 
-#include "cli/environment.h"
 #include "cli/exit_status.h"
 #include "io/entropy.h"
+#include "pushmill/skip_done.h"
+#include "sink/presentation.h"
 #include "ventilator/template.h"
 #include "wire/codec.h"
 
@@ -20,40 +20,39 @@ namespace {
 constexpr std::size_t kJobsPerTurn = 4096, kBytesPerTurn = 1u << 20;
 
 // Slots are taken in turn.
-std::string line_of(const base::Command& command, std::uint64_t slot) {
-  if (!command.argv.empty()) return base::shell_join(command.argv);
-  std::string line = command.line;
-  for (auto mark = command.slot_marks.rbegin(); mark != command.slot_marks.rend(); ++mark) line.insert(*mark, std::to_string(slot));
-  return line;
+std::string line_of(base::JobSpec& spec, std::uint32_t slot) {
+  auto* command = std::get_if<base::Command>(&spec.work);
+  if (command == nullptr) return wire::describe(spec) + '\n';
+  base::put_in_slot(*command, slot);
+  return (command->argv.empty() ? command->line : base::shell_join(command->argv)) + '\n';
 }
 
 }  // namespace
 
 base::Result<int> dry_run(const RunOptions& options, const std::string& shell) {
-  const std::uint32_t slots = options.starts.slots > 0 ? options.starts.slots : cli::default_slots();
-  auto input = options.pipe.is_on() ? ventilator::open_blocks(options.pipe, options.input, "", options.durability, slots)
-                                    : ventilator::open_input(options.input, options.joblog, slots);
+  const std::uint32_t slots = options.slots();
+  auto input = options.open_input("");
   if (!input) return input.error();
+  std::optional<ventilator::DoneJobs> done;
+  if (options.skip_done) {
+    auto now = done_now(options.run_directory);
+    if (!now) return now.error();
+    done = std::move(*now);
+  }
   auto made = ventilator::Template::of(options.job_work(), ventilator::defaults_of(options.commands, shell));
-  input->seed(io::random_seed());
-  input->measure_with([&made](const ventilator::Arguments& arguments) { return made.length(arguments); });
+  input->serve(made, io::random_seed());
   auto state = ventilator::SourceState::More;
-  std::uint64_t count = 0;
-  for (bool is_first = true; state == ventilator::SourceState::More;) {
+  const bool tags = options.output.presentation().tags;
+  std::uint32_t count = 0;
+  while (state == ventilator::SourceState::More) {
     if (pollfd ready{input->fd(), POLLIN, 0}; ready.fd >= 0 && ::poll(&ready, 1, -1) <= 0) continue;
     state = input->read(kJobsPerTurn, kBytesPerTurn);
-    if (is_first && !input->jobs().empty()) {
-      is_first = false;
-      if (const auto names = input->names(); !names.empty()) made.set_names(names);
-    }
     for (const ventilator::Arguments& arguments : input->jobs()) {
-      const auto spec = made.compose(arguments);
+      auto spec = made.compose(arguments);
       if (!spec) return std::fflush(stdout), spec.error();
-      const std::uint64_t slot = 1 + count++ % slots;
-      const std::string line = std::visit([&](const auto& work) {
-        if constexpr (std::is_same_v<std::decay_t<decltype(work)>, base::Command>) return line_of(work, slot);
-        else return wire::describe(*spec);
-      }, spec->work) + '\n';
+      if (done && done->contains(*spec)) continue;
+      std::string line;
+      sink::Dress(tags ? std::optional(sink::label_of(spec->label).tag) : std::nullopt, sink::Dress::Quoting::None).append(line_of(*spec, 1 + count++ % slots), line);
       if (std::fwrite(line.data(), 1, line.size(), stdout) != line.size())
         return base::Error{base::Error::Kind::Io, std::string("cannot write to standard output: ") + std::strerror(errno)};
     }

@@ -31,7 +31,7 @@ struct RunOptions {
   std::uint64_t spool_bytes = 256u << 20;
   cli::Work work;
   bool keep_run = false;
-  bool is_plain = false;  // without the default options
+  bool skip_done = false;
   io::TakeOver take_over = io::TakeOver::No;
   ventilator::CommandOptions commands;
   ProgressOptions progress;
@@ -44,10 +44,22 @@ struct RunOptions {
   ventilator::WorkOptions job_work() const {
     ventilator::WorkOptions made{words, work.call, work.coprocess, work.framing, replacements, label};
     made.replacements.is_filter = pipe.is_on() && !pipe.names_files();
+    made.replacements.slots = slots();
+    if (pipe.is_on()) made.replacements.total.reset();
     if (input.repeats_words()) made.replacements.many = ventilator::Many::Repeat;
     return made;
   }
+  std::uint32_t slots() const;
+  // `directory`: of the run, for blocks of --pipe; empty: none is made.
+  base::Result<ventilator::Input> open_input(const std::string& directory) const;
 };
+
+// What a command line of `run` looks like before it is parsed: where its options and their values end, and whether they say --plain.
+struct RunOutline {
+  std::size_t options_end = 0;
+  bool is_plain = false;
+};
+RunOutline outline_run(const std::vector<std::string>& arguments);
 
 std::optional<cli::Leave> parse_run(const std::vector<std::string>& arguments, RunOptions& options);
 

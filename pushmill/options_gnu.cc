@@ -20,8 +20,8 @@ constexpr std::string_view kDatabase = "the run directory is a database: `pushmi
 constexpr std::string_view kProcessors = "use nproc(1) or lscpu(1)";
 constexpr std::string_view kColour = "`pushmill log --failed` tells what failed";
 
-// An option of GNU parallel: its names, the short ones too; what to do instead, where it is not among ours; and, where its value has to be joined with it and may
-// be left out, what stands for that.
+// An option of GNU parallel: its names, the short ones too; what to do instead, where it is not among ours; and, where its value may be left out, what stands
+// for that.
 struct GnuOption {
   std::string_view names;
   std::string_view instead = {};
@@ -112,10 +112,10 @@ constexpr GnuOption kOptions[] = {
     {"recend"},
     {"regexp regex"},
     {"remove-rec-sep rrs"},
-    {"round-robin round", "a job that has begun to read could not be run again: use --pipe-part --block -1, or a larger --block"},
+    {"round-robin round"},
     {"cat"},
     {"fifo"},
-    {"tee", "write the input into a file, and name it in the commands"},
+    {"tee"},
     {"bin", kSplit},
     {"shard", kSplit},
     {"group-by", kSplit},
@@ -269,11 +269,11 @@ struct Walk {
     return known;
   }
 
-  // Whether the value of this option has to be joined with its name: the next word is none. If it was left out, what it stands for is put in.
-  bool is_joined(std::string_view name, std::string& word, std::string_view joint) {
+  // Whether the value of this option is left out, for the next word can be none: an option, or no number where it is one. What it stands for is put in.
+  bool is_left_out(std::string_view name, std::string& word, std::string_view joint) {
     const GnuOption* option = find(name);
     if (option == nullptr || option->omitted.empty()) return false;
-    if (is_number(option->omitted) && at + 1 < arguments.size() && is_number(arguments[at + 1])) return false;
+    if (at + 1 < arguments.size() && (is_number(option->omitted) ? is_number(arguments[at + 1]) : !arguments[at + 1].starts_with('-'))) return false;
     if (option->omitted != kWithout) {
       word.append(joint).append(option->omitted);
     } else {
@@ -303,7 +303,7 @@ struct Walk {
     const bool has_value = equals < word.size();
     word = dashed(known) + word.substr(equals);
     const std::string_view joint = known.size() == 1 ? "" : "=";
-    if (!has_value && !is_joined(written, word, joint)) take_value(*ours(known), word, joint);
+    if (!has_value && !is_left_out(written, word, joint)) take_value(*ours(known), word, joint);
   }
 
   // -kj4: flags, and at the end perhaps one that takes the rest, or the next word.
@@ -314,7 +314,7 @@ struct Walk {
       if (option == nullptr) return refuse(name);
       if (option->get_items_expected_max() == 0) continue;
       std::string& word = arguments[at];
-      if (i + 1 == word.size() && !is_joined(name, word, "")) take_value(*option, word, "");
+      if (i + 1 == word.size() && !is_left_out(name, word, "")) take_value(*option, word, "");
       return;
     }
   }

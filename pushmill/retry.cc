@@ -1,5 +1,6 @@
 // `pushmill retry`: prepares what is to run again, then goes on as `resume` does.
 #include <cstdio>
+#include <filesystem>
 
 #include "cli/exit_status.h"
 #include "io/run_directory.h"
@@ -28,6 +29,23 @@ base::Result<std::uint64_t> prepare(const std::string& directory, const sink::Re
   return sink::ResultLog::retry(directory, choice, summary->epoch + 1);
 }
 
+// A block of --pipe goes when its job has succeeded: that job cannot run again, and keeps its row.
+base::Status check_inputs(const std::string& directory, const std::vector<base::JobId>& jobs) {
+  const auto run = RunReader::open(directory);
+  if (!run || !run->has_databases()) return base::ok();  // which prepare() tells
+  for (const base::JobId job : jobs) {
+    const auto spec = run->spec(job);
+    const auto* const command = spec ? std::get_if<base::Command>(&spec->work) : nullptr;
+    std::error_code fault;
+    if (command == nullptr) continue;
+    const std::string own = directory + "/" + io::kInputs + "/" + std::to_string(job);  // which --cat names in the command
+    const std::string& input = command->input.path.empty() && command->line.find(own) != std::string::npos ? own : command->input.path;
+    if (input.empty() || std::filesystem::exists(input, fault)) continue;
+    return Error{Error::Kind::NotFound, "job " + std::to_string(job) + ": its input " + input + " is gone: that of a job that has succeeded is not kept"};
+  }
+  return base::ok();
+}
+
 }  // namespace
 
 base::Result<int> retry(const RetryOptions& options) {
@@ -39,6 +57,7 @@ base::Result<int> retry(const RetryOptions& options) {
   }
   const auto found = io::find_run_directory(directory);
   if (!found) return found.error();
+  if (auto done = check_inputs(found->path, options.choice.jobs); !done) return done.error();
   const auto count = prepare(found->path, options.choice, options.take_over);
   if (!count) return count.error();
   const auto is_embedded = was_begun_by_run(found->path);

@@ -20,6 +20,7 @@
 #include "io/run_directory.h"
 #include "pushmill/dry_run.h"
 #include "pushmill/progress_line.h"
+#include "pushmill/skip_done.h"
 #include "sink/shell.h"
 #include "ventilator/origin.h"
 #include "ventilator/shell.h"
@@ -42,7 +43,11 @@ struct Plan {
   bool is_resumed = false;  // its standard input is gone
 };
 
-std::uint32_t slots_of(const RunOptions& options) { return options.starts.slots > 0 ? options.starts.slots : cli::default_slots(); }
+ventilator::Template template_of(const Plan& plan) {
+  ventilator::JobDefaults defaults = ventilator::defaults_of(plan.options.commands, plan.origin.shell);
+  defaults.live = plan.options.output.presentation().live != sink::Presentation::Live::No;
+  return ventilator::Template::of(plan.options.job_work(), defaults);
+}
 
 base::Result<std::optional<ventilator::Input>> open_source(const Plan& plan) {
   using Source = std::optional<ventilator::Input>;
@@ -52,9 +57,8 @@ base::Result<std::optional<ventilator::Input>> open_source(const Plan& plan) {
     if (!summary) return summary.error();
     if (summary->end_of_input && !summary->cut) return Source();  // all of it is in the spool
   }
-  if (plan.is_resumed && options.input.reads_standard_input()) return Source();
-  auto input = options.pipe.is_on() ? ventilator::open_blocks(options.pipe, options.input, plan.directory, options.durability, slots_of(options))
-                                    : ventilator::open_input(options.input, options.joblog, slots_of(options));
+  if (plan.is_resumed && (options.pipe.pipe || options.input.reads_standard_input())) return Source();
+  auto input = options.open_input(plan.directory);
   if (input) return Source(std::move(*input));
   if (!plan.is_resumed) return input.error();
   std::fprintf(stderr, "pushmill: %s; what was read of it before is finished\n", input.error().message.c_str());
@@ -65,7 +69,7 @@ base::Result<std::optional<ventilator::Input>> open_source(const Plan& plan) {
 // confirm, then the head.
 class Roles {
  public:
-  static base::Result<std::unique_ptr<Roles>> open(const Plan& plan, const worker::CallerSignals& caller, int interrupt_fd, ventilator::Input* source);
+  static base::Result<std::unique_ptr<Roles>> open(const Plan& plan, const worker::CallerSignals& caller, int interrupt_fd, ventilator::Input* source, std::optional<ventilator::DoneJobs> done);
   ~Roles() { join(); }
 
   // The exit status of a run that had ended before; none: start() it.
@@ -85,7 +89,7 @@ class Roles {
  private:
   Roles(io::Context context, io::Event finished, io::Event drain, io::Event finish, io::Event quit, io::Event reader_left)
       : context_(std::move(context)), finished_(std::move(finished)), drain_(std::move(drain)), finish_(std::move(finish)), quit_(std::move(quit)), reader_left_(std::move(reader_left)) {}
-  base::Status open_roles(const Plan& plan, const worker::CallerSignals& caller, int interrupt_fd, ventilator::Input* source);
+  base::Status open_roles(const Plan& plan, const worker::CallerSignals& caller, int interrupt_fd, ventilator::Input* source, std::optional<ventilator::DoneJobs> done);
   void on_signal(int signal, ProgressLine& progress);
   void pause();
   template <typename Role, typename Value>
@@ -110,7 +114,7 @@ class Roles {
   bool is_draining_ = false;
 };
 
-base::Result<std::unique_ptr<Roles>> Roles::open(const Plan& plan, const worker::CallerSignals& caller, int interrupt_fd, ventilator::Input* source) {
+base::Result<std::unique_ptr<Roles>> Roles::open(const Plan& plan, const worker::CallerSignals& caller, int interrupt_fd, ventilator::Input* source, std::optional<ventilator::DoneJobs> done) {
   auto context = io::Context::create(0, 1023);
   if (!context) return context.error();
   auto finished = io::Event::create(), drain = io::Event::create(), finish = io::Event::create(), quit = io::Event::create(), reader_left = io::Event::create();
@@ -118,15 +122,12 @@ base::Result<std::unique_ptr<Roles>> Roles::open(const Plan& plan, const worker:
     if (!*event) return event->error();
   }
   std::unique_ptr<Roles> roles(new Roles(std::move(*context), std::move(*finished), std::move(*drain), std::move(*finish), std::move(*quit), std::move(*reader_left)));
-  if (auto opened = roles->open_roles(plan, caller, interrupt_fd, source); !opened) return opened.error();
+  if (auto opened = roles->open_roles(plan, caller, interrupt_fd, source, std::move(done)); !opened) return opened.error();
   return roles;
 }
 
-base::Status Roles::open_roles(const Plan& plan, const worker::CallerSignals& caller, int interrupt_fd, ventilator::Input* source) {
+base::Status Roles::open_roles(const Plan& plan, const worker::CallerSignals& caller, int interrupt_fd, ventilator::Input* source, std::optional<ventilator::DoneJobs> done) {
   const auto how = plan.options.output.presentation();
-  const bool is_live = how.live != sink::Presentation::Live::No;
-  ventilator::JobDefaults defaults = ventilator::defaults_of(plan.options.commands, plan.origin.shell);
-  defaults.live = is_live;
   ventilator::ShellConfig ventilator;
   ventilator.sink_endpoint = kSinkEndpoint;
   ventilator.listen = kFeedbackEndpoint;
@@ -134,16 +135,15 @@ base::Status Roles::open_roles(const Plan& plan, const worker::CallerSignals& ca
   ventilator.take_over = plan.options.take_over;
   ventilator.origin = plan.origin.encode();
   ventilator.durability = plan.options.durability;
-  ventilator.is_live = is_live;
+  ventilator.is_live = how.live != sink::Presentation::Live::No;
   ventilator.policy = plan.options.policy.policy;
   ventilator.retry_delay = plan.options.policy.delay();
-  ventilator.spool_bytes = plan.options.pipe.is_on() ? ventilator::blocks_ahead(plan.options.pipe, plan.options.spool_bytes, slots_of(plan.options)) : plan.options.spool_bytes;
+  ventilator.spool_bytes = plan.options.pipe.is_on() ? ventilator::blocks_ahead(plan.options.pipe, plan.options.spool_bytes, plan.options.slots()) : plan.options.spool_bytes;
   ventilator.is_embedded = true;
   ventilator.stop_fd = quit_.fd();
   ventilator.drain_fd = drain_.fd();
   ventilator.finish_fd = finish_.fd();
-  ventilator_.emplace(context_, ventilator, ventilator::Template::of(plan.options.job_work(), defaults),
-                      source == nullptr ? std::nullopt : std::optional(std::move(*source)), log_, counts_);
+  ventilator_.emplace(context_, ventilator, template_of(plan), source == nullptr ? std::nullopt : std::optional(std::move(*source)), std::move(done), log_, counts_);
   auto ended = ventilator_->open(interrupt_fd);
   if (!ended) return ended.error();
   ended_ = *ended;
@@ -170,7 +170,7 @@ base::Status Roles::open_roles(const Plan& plan, const worker::CallerSignals& ca
   worker::ShellConfig worker;
   worker.sink_endpoint = kSinkEndpoint;
   const worker::StartOptions& starts = plan.options.starts;
-  worker.slots = slots_of(plan.options);
+  worker.slots = plan.options.slots();
   worker.slots_file = starts.jobs_file();
   worker.load_file = starts.load_file();
   worker.starts = starts.rules;
@@ -283,13 +283,24 @@ void conclude(const Plan& plan, int status, bool is_complete, const base::Counts
   }
 }
 
+// What --skip-done leaves out.
+base::Result<std::optional<ventilator::DoneJobs>> done_before(const Plan& plan, bool has_source) {
+  if (!plan.options.skip_done || !has_source) return std::optional<ventilator::DoneJobs>();
+  if (!plan.is_resumed) return go_on(plan.directory, template_of(plan).text(), plan.origin.encode(), plan.options.take_over);
+  auto done = done_so_far(plan.directory);
+  if (!done) return done.error();
+  return std::optional(std::move(*done));
+}
+
 base::Result<int> carry_out(const Plan& plan) {
   const auto caller = worker::CallerSignals::of_this_process();
   auto signals = io::Signals::block({SIGUSR2, SIGTSTP});
   if (!signals) return signals.error();
   auto source = open_source(plan);
   if (!source) return source.error();
-  auto roles = Roles::open(plan, caller, signals->fd(), *source ? &**source : nullptr);
+  auto done = done_before(plan, source->has_value());
+  if (!done) return done.error();
+  auto roles = Roles::open(plan, caller, signals->fd(), *source ? &**source : nullptr, std::move(*done));
   if (!roles) return roles.error();
   if (const auto ended = (*roles)->ended()) {
     if (*ended != cli::kExitOk) std::fprintf(stderr, "pushmill: this run has ended already, with status %d; its log is in %s\n", *ended, plan.directory.c_str());
@@ -345,6 +356,7 @@ base::Result<int> run(const RunOptions& options, const std::vector<std::string>&
       return base::Error{base::Error::Kind::Conflict, "this run was begun in " + (*origin)->directory + ", where its commands belong: go there, or use pushmill resume"};
     }
     if (*origin) plan.origin = **origin;
+    if (options.skip_done) plan.origin.arguments = words;
   }
   if (options.input.reads_joblog()) keep_joblog_bytes(plan);
   auto status = carry_out(plan);

@@ -11,6 +11,7 @@
 #include "io/run_directory.h"
 #include "sink/result_log.h"
 #include "ventilator/origin.h"
+#include "wire/codec.h"
 
 namespace pushmill {
 
@@ -166,6 +167,21 @@ base::Result<base::JobId> parse_job(const std::string& text) {
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), job);
   if (error == std::errc() && end == text.data() + text.size() && job > 0 && job < base::JobId{1} << 48) return job;
   return Error{Error::Kind::Usage, "'" + text + "' is not the number of a job"};
+}
+
+base::Result<base::JobSpec> RunReader::spec(base::JobId job) const {
+  auto database = jobs();
+  if (!database) return database.error();
+  const std::string nowhere = "there is no job " + std::to_string(job) + " in " + path_;
+  if (!*database) return Error{Error::Kind::NotFound, nowhere};
+  auto select = (*database)->prepare("SELECT spec FROM jobs WHERE job = ?1");
+  if (!select) return select.error();
+  const auto row = select->bind(1, static_cast<std::int64_t>(job)).step();
+  if (!row) return row.error();
+  if (!*row) return Error{Error::Kind::NotFound, nowhere};
+  auto spec = wire::decode_spec(select->text(0));
+  if (!spec) return Error{Error::Kind::Corrupt, path_ + "/jobs.db: job " + std::to_string(job) + ": " + spec.error().message};
+  return spec;
 }
 
 }  // namespace pushmill

@@ -40,6 +40,7 @@ class RunReader {
   // None: it has not been made yet. Busy: see has_databases().
   base::Result<std::optional<io::Database>> results() const;
   base::Result<std::optional<io::Database>> jobs() const;
+  base::Result<base::JobSpec> spec(base::JobId job) const;  // as it was accepted. NotFound: there is no such job
   const std::optional<ventilator::Spool::Summary>& summary() const { return summary_; }
   std::optional<int> exit_status() const { return exit_status_; }  // of one that has ended
   std::string command() const;  // the words it was begun with; empty: not known

@@ -48,7 +48,7 @@ class Core {
   bool is_cut() const { return cut_; }
   bool has_ended() const { return ended_at_.has_value(); }
   // The halt in force: the run is to stop, or has stopped, before its end.
-  std::optional<wire::Halt> halt() const { return is_halting() ? std::optional(halt_.halt) : std::nullopt; }
+  std::optional<wire::Halt> halt() const { return is_halting() || (is_closing_ && halt_.halt.number > 0) ? std::optional(halt_.halt) : std::nullopt; }
   bool has_heard_ventilator() const { return ventilator_epoch_ != 0; }
   std::size_t workers() const { return workers_.size(); }
   bool knows(const WorkerId& worker) const { return workers_.contains(worker); }

@@ -43,6 +43,23 @@ Status close_file(io::UniqueFd& fd, const std::string& path) {
   return base::ok();
 }
 
+// A link stays one, also one to a file that is not there yet.
+std::string behind_links(const std::string& path) {
+  constexpr int kMostLinks = 40;
+  std::filesystem::path target = path;
+  std::error_code fault;
+  for (int i = 0; i < kMostLinks && std::filesystem::is_symlink(target, fault); ++i) target = target.parent_path() / std::filesystem::read_symlink(target, fault);
+  return target.string();
+}
+
+// The same for the same file, so that a part left by a crash is overwritten; and short, as the name of the file may be as long as names can be.
+std::string part_of(const std::string& path) {
+  const std::size_t name = path.rfind('/') + 1;
+  char text[40];
+  std::snprintf(text, sizeof text, ".pushmill-%016zx", std::hash<std::string>{}(path.substr(name)));
+  return path.substr(0, name) + text;
+}
+
 std::string folder_of(const std::string& given) {
   const char* surroundings = std::getenv("TMPDIR");
   return !given.empty() ? given : surroundings != nullptr && *surroundings != '\0' ? surroundings : "/tmp";
@@ -80,20 +97,25 @@ base::Result<std::string> JobFiles::write_folder(const Row& row, const base::Lab
 
 // Under another name beside it first, so that the file is there whole or not at all; and only of a job that has succeeded.
 base::Result<std::string> JobFiles::write_whole(const Row& row, const base::Label& label) const {
-  const std::string& name = label.destination;
-  if (row.result.outcome != base::Outcome::Ok || name.empty()) return name;
-  const std::string part = name + ".pushmill-part";
+  if (row.result.outcome != base::Outcome::Ok || label.destination.empty()) return label.destination;
+  std::error_code fault;
+  const std::filesystem::file_status status = std::filesystem::status(label.destination, fault);
+  if (std::filesystem::exists(status) && !std::filesystem::is_regular_file(status)) {  // a device or a pipe takes the bytes itself
+    if (auto done = write_file(io::UniqueFd(::open(label.destination.c_str(), O_WRONLY | O_CLOEXEC | O_NOCTTY)), label.destination, row, OutputStream::Out); !done) return done.error();
+    return label.destination;
+  }
+  const std::string name = behind_links(label.destination), part = part_of(name);
   io::UniqueFd fd = open_file(part);
-  if (!fd) return failed(name, errno);
+  if (!fd) return failed(label.destination, errno);
   Status done = write_stream(fd.get(), part, row, OutputStream::Out);
   if (done && durability_ == io::Durability::Power && ::fsync(fd.get()) != 0) done = failed(part, errno);
   if (done) done = close_file(fd, part);
-  if (done && std::rename(part.c_str(), name.c_str()) != 0) done = failed(name, errno);
+  if (done && std::rename(part.c_str(), name.c_str()) != 0) done = failed(label.destination, errno);
   if (!done) {
     ::unlink(part.c_str());
     return done.error();
   }
-  return name;
+  return label.destination;
 }
 
 base::Result<std::string> JobFiles::write_new(const Row& row) const {

@@ -50,7 +50,7 @@ base::Result<Joblog> Joblog::open(const std::string& path, const std::string& lo
     joblog.mark_ = mark;
     joblog.pending_ = kHeader;
   } else if (joblog.is_ours(mark, log)) {
-    if (auto done = joblog.cut(mark.offset); !done) return done.error();
+    if (auto done = joblog.appends_ ? joblog.go_to_end() : joblog.cut(mark.offset); !done) return done.error();
     joblog.mark_ = mark;
   } else if (joblog.appends_) {
     if (auto done = joblog.go_to_end(); !done) return done.error();
@@ -70,7 +70,7 @@ Status Joblog::open_file() {
   const bool exists = ::stat(path_.c_str(), &status) == 0;
   is_regular_ = !exists || S_ISREG(status.st_mode);
   // A file is read as well, to see whether it is ours; a pipe opened so would hold its own reading end open.
-  fd_.reset(::open(path_.c_str(), (is_regular_ ? O_RDWR | O_CREAT : O_WRONLY) | O_CLOEXEC | O_NOCTTY, 0666));
+  fd_.reset(::open(path_.c_str(), (is_regular_ ? O_RDWR | O_CREAT : O_WRONLY) | (appends_ ? O_APPEND : 0) | O_CLOEXEC | O_NOCTTY, 0666));
   if (!fd_) return error("cannot write to it", errno);
   return base::ok();
 }
@@ -86,13 +86,13 @@ bool Joblog::is_ours(const JoblogMark& mark, ResultLog& log) const {
   if (!holds(kHeader, 0) && !appends_) return false;
   if (mark.seq == 0) return mark.offset == kHeader.size();
   const auto row = log.row(mark.job);
-  if (!row && row.error().kind == Error::Kind::NotFound) return has_line_before(mark.offset, mark.job);  // a user's retry took it away; its line stays
+  if (!row && row.error().kind == Error::Kind::NotFound) return has_line_before(mark.offset, mark.number);  // a user's retry took it away; its line stays
   if (!row) return false;
   const std::string line = joblog_line(*row, local_host_);
   return mark.offset >= kHeader.size() + line.size() && holds(line, mark.offset - line.size());
 }
 
-// The file is somebody else's up to there, and may have been left in the middle of a line.
+// Others may have written up to there, and may have been left in the middle of a line; they may write on.
 Status Joblog::go_to_end() {
   const off_t end = ::lseek(fd_.get(), 0, SEEK_END);
   if (end < 0) return error("cannot seek", errno);
@@ -100,23 +100,23 @@ Status Joblog::go_to_end() {
   if (end > 0 && ::pread(fd_.get(), &last, 1, end - 1) != 1) return error("cannot read it", errno);
   if (end == 0) pending_ = kHeader;
   else if (last != '\n') pending_ = '\n';
-  mark_ = {static_cast<std::uint64_t>(end), 0, 0};
+  mark_ = {.offset = static_cast<std::uint64_t>(end)};
   return base::ok();
 }
 
-// Whether a line of `job` ends there, so far as its last 64 KiB tell.
-bool Joblog::has_line_before(std::uint64_t offset, base::JobId job) const {
+// Whether the line of that number ends there, so far as its last 64 KiB tell.
+bool Joblog::has_line_before(std::uint64_t offset, std::uint64_t number) const {
   std::string text(std::min<std::uint64_t>(offset, 64u << 10), '\0');
   if (::pread(fd_.get(), text.data(), text.size(), static_cast<off_t>(offset - text.size())) != static_cast<ssize_t>(text.size())) return false;
   if (text.back() != '\n') return false;
   const std::size_t before = text.rfind('\n', text.size() - 2);
-  return before == std::string::npos || std::string_view(text).substr(before + 1).starts_with(std::to_string(job) + '\t');
+  return before == std::string::npos || std::string_view(text).substr(before + 1).starts_with(std::to_string(number) + '\t');
 }
 
 Status Joblog::cut(std::uint64_t offset) {
   if (::ftruncate(fd_.get(), static_cast<off_t>(offset)) != 0) return error("cannot cut it back", errno);
   if (::lseek(fd_.get(), static_cast<off_t>(offset), SEEK_SET) < 0) return error("cannot seek", errno);
-  mark_ = {offset, 0, 0};
+  mark_ = {.offset = offset};
   return base::ok();
 }
 
@@ -142,6 +142,8 @@ void Joblog::add(const Row& row) {
   append_line(pending_, row, local_host_);
   ++mark_.seq;
   mark_.job = row.result.attempt.job;
+  const std::uint64_t number = label_of(row.result.label).number;
+  mark_.number = number != 0 ? number : mark_.job;
 }
 
 base::Result<JoblogMark> Joblog::flush() {
@@ -159,6 +161,7 @@ base::Result<JoblogMark> Joblog::flush() {
   }
   pending_.clear();
   mark_.offset += written;
+  if (const off_t end = appends_ && is_regular_ && written > 0 ? ::lseek(fd_.get(), 0, SEEK_CUR) : -1; end >= 0) mark_.offset = static_cast<std::uint64_t>(end);
   return mark_;
 }
 

@@ -20,10 +20,10 @@ std::string joblog_line(const Row& row, const std::string& local_host);
 
 class Joblog {
  public:
-  // A path that begins with `+` is that of a file to append to.
-  // A file that is what `log` last said of it is cut back to that mark; any other, also an empty or a lost one, is overwritten, or gets
-  // its first line if it is empty and is to be appended to. Then
-  // the lines of all rows behind the mark are written. A pipe or a device just gets the header and those lines.
+  // A file that is what `log` last said of it is cut back to that mark; any other, also an empty or a lost one, is overwritten. Then the lines of all rows behind
+  // the mark are written. A pipe or a device just gets the header and those lines.
+  // A path that begins with `+` is that of a file to append to. Other runs may write to it as well, so it is never cut: what a crash has left too much stands
+  // there twice, and readers take the last line of a job. One that is empty gets the header.
   static base::Result<Joblog> open(const std::string& path, const std::string& local_host, ResultLog& log);
 
   void add(const Row& row);
@@ -36,7 +36,7 @@ class Joblog {
   base::Status open_file();
   base::Status go_to_end();
   bool is_ours(const JoblogMark& mark, ResultLog& log) const;
-  bool has_line_before(std::uint64_t offset, base::JobId job) const;
+  bool has_line_before(std::uint64_t offset, std::uint64_t number) const;
   base::Status cut(std::uint64_t offset);
   base::Status replay(ResultLog& log);
   base::Error error(const char* what, int code) const;

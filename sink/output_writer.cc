@@ -133,7 +133,7 @@ void OutputWriter::dress(Row& row) {
   wire::Result& result = row.result;
   if (config_.how.is_plain()) return void(result.err += notice(result));
   const base::Label label = label_of(result.label);
-  values_ = label.values.size();
+  std::call_once(is_head_known_, [&] { head_ = table_head(config_.how, label); });
   std::string shown[2];
   for (Part& part : present(config_.how, row, label, config_.local_host, false, {})) {
     std::string& to = shown[part.to_err];
@@ -259,7 +259,7 @@ bool OutputWriter::emit_row(Emission& emission) {
     if (!written) return outlet_.fail({false, written.error().message});
     name = std::move(*written);
   }
-  values_ = label.values.size();
+  std::call_once(is_head_known_, [&] { head_ = table_head(config_.how, label); });
   const auto known = printed_.find(emission.job);
   Printed* printed = known != printed_.end() && known->second.attempt == result.attempt ? &known->second : nullptr;
   if (!emit_head() || !emit_parts(present(config_.how, *row, label, config_.local_host, printed != nullptr, name), *row, printed)) return false;
@@ -270,7 +270,7 @@ bool OutputWriter::emit_row(Emission& emission) {
 }
 
 bool OutputWriter::emit_head() {
-  return std::exchange(has_head_, true) || outlet_.append(false, table_head(config_.how, values_));
+  return std::exchange(has_head_, true) || outlet_.append(false, head_);
 }
 
 bool OutputWriter::emit_parts(std::vector<Part> parts, const Row& row, Printed* printed) {

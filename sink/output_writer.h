@@ -142,7 +142,8 @@ class OutputWriter {
   std::map<base::JobId, Live> live_;  // what is new
   std::atomic<std::uint64_t> emitted_;
   std::atomic<std::size_t> held_bytes_{0};
-  std::atomic<std::size_t> values_{0};  // of a job's label: the columns of a table
+  std::once_flag is_head_known_;
+  std::string head_;  // the first line of a table, of the first label that comes
 
   // The thread's own.
   std::uint64_t mark_;  // of the last job that is wholly written or in the outlet

@@ -158,11 +158,16 @@ std::vector<Part> present(const Presentation& how, const Row& row, const base::L
   return parts;
 }
 
-std::string table_head(const Presentation& how, std::size_t values) {
+std::string table_head(const Presentation& how, const base::Label& label) {
   if (how.form != Presentation::Form::Csv && how.form != Presentation::Form::Tsv) return {};
   TableLine line(separator(how));
   for (const char* name : {"Seq", "Host", "Starttime", "JobRuntime", "Send", "Receive", "Exitval", "Signal", "Command"}) line.add(name);
-  for (std::size_t i = 1; i <= values; ++i) line.add("V" + std::to_string(i));
+  std::string_view names = label.destination;
+  for (std::size_t i = 1; i <= label.values.size(); ++i) {
+    const std::size_t end = names.find('\0');
+    line.add(end == std::string_view::npos ? "V" + std::to_string(i) : std::string(names.substr(0, end)));
+    names.remove_prefix(end == std::string_view::npos ? names.size() : end + 1);
+  }
   line.add("Stdout");
   line.add("Stderr");
   return line.take() + "\n";

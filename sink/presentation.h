@@ -65,8 +65,8 @@ struct Part {
 // What is shown of a job on stdout and stderr, or in the table. `has_begun`: its first live output is out. With a file a job, `name` is that of its stdout.
 std::vector<Part> present(const Presentation& how, const Row& row, const base::Label& label, const std::string& local_host, bool has_begun,
                           const std::string& name);
-// The first line of a table; empty: it has none.
-std::string table_head(const Presentation& how, std::size_t values);
+// The first line of a table of jobs with such a label; empty: it has none.
+std::string table_head(const Presentation& how, const base::Label& label);
 
 // The dress of an output of `job` in Form::Outputs, and what stands before it.
 Dress live_dress(const Presentation& how, const base::Label& label);

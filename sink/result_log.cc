@@ -103,8 +103,8 @@ class Meta {
   }
   std::optional<JoblogMark> joblog() const {
     if (!integer("joblog_offset")) return std::nullopt;
-    return JoblogMark{natural(*integer("joblog_offset")), natural(integer("joblog_seq").value_or(0)),
-                      natural(integer("joblog_job").value_or(0))};
+    const std::int64_t job = integer("joblog_job").value_or(0);
+    return JoblogMark{natural(*integer("joblog_offset")), natural(integer("joblog_seq").value_or(0)), natural(job), natural(integer("joblog_number").value_or(job))};
   }
   std::optional<Ended> ended() const {
     if (!integer("ended_status")) return std::nullopt;
@@ -148,7 +148,7 @@ base::Result<ResultLog::Peek> ResultLog::peek(const std::string& dir) {
     peek.failed = peek.ended->failed;
     return peek;
   }
-  auto statement = database->prepare("SELECT count(*), count(nullif(outcome, 'ok')) FROM results");
+  auto statement = database->prepare("SELECT count(*), sum(outcome <> 'ok' AND seq > coalesce((SELECT value FROM meta WHERE key = 'settled_seq'), 0)) FROM results");
   if (!statement) return statement.error();
   auto row = statement->step();
   if (!row) return row.error();
@@ -223,6 +223,7 @@ Status ResultLog::recover() {
   recovered_.halt = meta->halt();
   recovered_.joblog = meta->joblog();
   recovered_.emitted_seq = natural(meta->integer("emitted_seq").value_or(0));
+  recovered_.settled_seq = natural(meta->integer("settled_seq").value_or(0));
 
   auto results = database_.prepare("SELECT count(*), max(seq) FROM results");
   if (!results) return results.error();
@@ -234,7 +235,7 @@ Status ResultLog::recover() {
   // A number that a mark covers is not given again, even if the row that had it is gone (a retry takes rows away).
   if (recovered_.emitted && recovered_.emitted->order == Order::Completion) recovered_.last_seq = std::max(recovered_.last_seq, recovered_.emitted->mark);
   if (recovered_.joblog) recovered_.last_seq = std::max(recovered_.last_seq, recovered_.joblog->seq);
-  recovered_.last_seq = std::max(recovered_.last_seq, recovered_.emitted_seq);
+  recovered_.last_seq = std::max({recovered_.last_seq, recovered_.emitted_seq, recovered_.settled_seq});
   first_seq_ = recovered_.last_seq + 1;
 
   auto attempts = database_.prepare("SELECT 1 FROM attempts LIMIT 1");
@@ -455,6 +456,7 @@ Status ResultLog::write_marks() {
     values.emplace_back("joblog_offset", integer(marks_.joblog->offset));
     values.emplace_back("joblog_seq", integer(marks_.joblog->seq));
     values.emplace_back("joblog_job", integer(marks_.joblog->job));
+    values.emplace_back("joblog_number", integer(marks_.joblog->number));
   }
   if (marks_.halt) {
     const LogHalt& halt = *marks_.halt;

@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "base/ids.h"
+#include "base/job_set.h"
 #include "base/result.h"
 #include "io/database.h"
 #include "sink/events.h"
@@ -61,6 +62,7 @@ struct JoblogMark {
   std::uint64_t offset = 0;
   std::uint64_t seq = 0;
   base::JobId job = 0;
+  std::uint64_t number = 0;  // under which that one stands there
   bool operator==(const JoblogMark&) const = default;
 };
 
@@ -82,6 +84,7 @@ struct Recovered {
   std::optional<Ended> ended;
   std::optional<LogHalt> halt;  // the newest
   std::optional<JoblogMark> joblog;
+  std::uint64_t settled_seq = 0;  // failures up to this seq count no more
   std::uint64_t emitted_seq = 0;  // after a retry, in the order of the jobs: rows up to this seq are out, whatever `emitted` says
 };
 
@@ -112,9 +115,14 @@ class ResultLog {
   // attempts before `least_epoch` become void, and the mark that the run has ended goes. NotFound: a job named is not finished; nothing is changed.
   // REQUIRES: sink.lock is held. The value is their number.
   static base::Result<std::uint64_t> retry(const std::string& dir, const RetryChoice& choice, std::uint64_t least_epoch);
+  // More input follows, in which what has failed may come again: the failures of now stay in the log and count no more, and the mark that the run has ended
+  // goes. REQUIRES: sink.lock is held, and there is a log.
+  static base::Status settle(const std::string& dir);
+  // The jobs that have failed; those alone that are settled, or all. None: there is no log.
+  static base::Result<base::JobSet> failures(const std::string& dir, bool only_settled);
 
   const Recovered& recovered() const { return recovered_; }
-  // Every finished job above `above`, in job order; the open batch is not among them.
+  // Every finished job above `above`, in job order, also one whose failure counts no more; the open batch is not among them.
   base::Status for_each_finished(const std::function<void(const Finished&)>& each, base::JobId above = 0);
   // The files that rows name.
   base::Result<std::set<std::string>> files();

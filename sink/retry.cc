@@ -1,4 +1,5 @@
-// What a user's retry does to results.db.
+// What it does to results.db that a user has jobs retried, or offers more input (--skip-done).
+#include <cstdint>
 #include <string>
 
 #include "io/run_directory.h"
@@ -28,10 +29,15 @@ base::Result<std::int64_t> ask(io::Database& database, const char* sql, std::int
   return *row ? statement->integer(0) : 0;
 }
 
+// Failures up to this seq count no more.
+base::Result<std::int64_t> settled_seq(io::Database& database) { return ask(database, "SELECT value FROM meta WHERE key = 'settled_seq'"); }
+
 Status choose(io::Database& database, const RetryChoice& choice) {
+  const auto settled = settled_seq(database);
+  if (!settled) return settled.error();
   if (auto made = run(database, "CREATE TEMP TABLE chosen(job INTEGER PRIMARY KEY)"); !made) return made;
-  if (choice.which == RetryChoice::Which::NotOk) return run(database, "INSERT INTO chosen SELECT job FROM results WHERE outcome <> 'ok'");
-  if (choice.which == RetryChoice::Which::Lost) return run(database, "INSERT INTO chosen SELECT job FROM results WHERE outcome = 'lost'");
+  if (choice.which == RetryChoice::Which::NotOk) return run(database, "INSERT INTO chosen SELECT job FROM results WHERE outcome <> 'ok' AND seq > ?1", {*settled});
+  if (choice.which == RetryChoice::Which::Lost) return run(database, "INSERT INTO chosen SELECT job FROM results WHERE outcome = 'lost' AND seq > ?1", {*settled});
   for (const base::JobId job : choice.jobs) {
     const auto is_there = ask(database, "SELECT count(*) FROM results WHERE job = ?1", static_cast<std::int64_t>(job));
     if (!is_there) return is_there.error();
@@ -93,6 +99,37 @@ base::Result<std::uint64_t> ResultLog::retry(const std::string& dir, const Retry
   const Error error = done.error();
   (void)database->rollback();  // one that fails too has nothing to add
   return error;
+}
+
+Status ResultLog::settle(const std::string& dir) {
+  auto database = open_file(dir, io::Durability::Power, io::is_network_filesystem(dir));
+  if (!database) return database.error();
+  auto done = database->execute("BEGIN IMMEDIATE");
+  if (done) done = database->execute("INSERT INTO meta(key, value) SELECT 'settled_seq', coalesce(max(seq), 0) FROM results WHERE true"
+                                     " ON CONFLICT(key) DO UPDATE SET value = max(value, excluded.value)");
+  if (done) done = database->execute("UPDATE meta SET value = 0 WHERE key = 'halt_failed'");  // of those that count
+  if (done) done = take_back_end(*database);
+  if (done) done = database->execute("COMMIT");
+  if (!done) (void)database->rollback();  // one that fails too has nothing to add
+  return done;
+}
+
+base::Result<base::JobSet> ResultLog::failures(const std::string& dir, bool only_settled) {
+  base::JobSet jobs;
+  auto database = io::Database::open_read_only(dir + "/" + kFile, kVersion);
+  if (!database && database.error().kind == Error::Kind::NotFound) return jobs;
+  if (!database) return database.error();
+  const auto settled = only_settled ? settled_seq(*database) : INT64_MAX;
+  if (!settled) return settled.error();
+  auto statement = database->prepare("SELECT job FROM results WHERE outcome <> 'ok' AND seq <= ?1");
+  if (!statement) return statement.error();
+  statement->bind(1, *settled);
+  for (;;) {
+    auto row = statement->step();
+    if (!row) return row.error();
+    if (!*row) return jobs;
+    jobs.insert(static_cast<base::JobId>(statement->integer(0)));
+  }
 }
 
 }  // namespace sink

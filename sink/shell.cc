@@ -80,8 +80,8 @@ base::Status Shell::recover() {
   if (known.ended) recovery.ended = LogEnded{known.ended->total, known.ended->failed, known.ended->cut};
   core_.emplace(recovery);
   inputs_.emplace(config_.run_directory);
-  auto done = results_->for_each_finished([this, left = inputs_->found()](const Finished& finished) {
-    core_->recover_finished(finished.job, finished.failed);
+  auto done = results_->for_each_finished([this, &known, left = inputs_->found()](const Finished& finished) {
+    core_->recover_finished(finished.job, finished.failed && finished.seq > known.settled_seq);
     if (!finished.failed && left.contains(finished.job)) inputs_->add(finished.job);
   });
   inputs_->drop();

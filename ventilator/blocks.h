@@ -1,5 +1,6 @@
-// The input of --pipe: jobs whose stdin is a block of it. Blocks of a stream are kept until their jobs have succeeded, small ones in the job itself, larger ones
-// in files of the run directory (inputs/JOB); parts of files stay where they are. Owned by the Input.
+// The input of --pipe: jobs whose stdin is a block of it. Small blocks of a stream are kept in the job itself, larger ones in files of the run directory until their
+// jobs have succeeded; parts of files stay where they are. Blocks may also be dealt: to so many jobs in turn, each of which reads all of its blocks once the stream
+// has ended, or to one file that all jobs read. Owned by the Input.
 #pragma once
 
 #include <cstdint>
@@ -14,11 +15,9 @@
 #include "ventilator/block_cutter.h"
 #include "ventilator/file_parts.h"
 #include "ventilator/job_source.h"
+#include "ventilator/spooled_file.h"
 
 namespace ventilator {
-
-// 64 bits that stand for `bytes`; `seed`: of what stands before them. Quick, and no protection against whoever wants two contents to have the same.
-std::uint64_t block_mark(std::string_view bytes, std::uint64_t seed = 0);
 
 class Blocks {
  public:
@@ -26,9 +25,10 @@ class Blocks {
   static constexpr std::size_t kInline = 4096;  // bytes of a block that is kept in its job
 
   struct Config {
-    std::string run_directory;
-    bool is_named = false;    // the job gets the name of the file as its value
-    bool is_synced = false;   // files survive the loss of power
+    SpoolPlace place;
+    bool is_named = false;   // the job gets the name of the file as its value
+    std::size_t deals_to = 0;  // so many jobs; 0: a job for each block
+    bool is_shared = false;  // all is for each job; there are none of ours
   };
   Blocks(BlockCutter cutter, Config config, int fd = 0);
   Blocks(FileParts parts, Config config) : source_(std::move(parts)), config_(std::move(config)) {}
@@ -36,16 +36,20 @@ class Blocks {
   // As Input's.
   int fd() const;
   State read(std::size_t max_jobs, std::size_t max_bytes);
+  std::span<Arguments> jobs() { return jobs_; }
   std::span<const Arguments> jobs() const { return jobs_; }
   const base::Error& error() const { return *error_; }
   std::string text() const;
 
-  // Of the jobs above `accepted` that the last read() brought: what they need of the run directory is there. May be called again after Full.
+  bool is_named() const { return config_.is_named; }
+  bool is_shared() const { return config_.is_shared; }
+  // Of a shared one, once read() has come to the End.
+  const base::InputFile& shared() const { return shared_; }
+
+  // What the last read() brought is in the run directory, as far as jobs above `accepted` need it there. Behind each read(); may be called again after Full.
   base::Status store(base::JobId accepted);
-  // Files of blocks that belong to no accepted job: what a crash has left.
-  static void drop_leftovers(const std::string& run_directory, base::JobId accepted);
-  // Bytes of stdin that the last read() brought.
-  std::uint64_t bytes() const { return bytes_; }
+  // Bytes of the run directory that are a job's own.
+  std::uint64_t own_bytes(const Arguments& job) const { return job.input != nullptr && job.input->path == SpooledFile::path_of(config_.place.run_directory, job.number) ? job.input->length : 0; }
 
  private:
   struct Stream {
@@ -54,31 +58,34 @@ class Blocks {
     bool is_always_ready = false, is_at_end = false;
   };
   struct Block {  // beside its Arguments
-    std::string header, copy, path;
-    std::string_view bytes;
-    base::InputFile input;  // without a path: the bytes are in the job
-    bool is_part = false;   // `input` is of a file of the user
-    base::InputFile copied = {};  // a part of the user's file that `path` is to be a copy of
+    std::string header;
+    std::string bytes_with_header;
+    std::string_view bytes;  // what is in the job itself
+    base::InputFile input;   // what is not
+    std::optional<SpooledFile> file;  // `input`, if it is ours
   };
 
   State read_stream(Stream& stream, std::size_t max_jobs, std::size_t max_bytes);
   State read_parts(FileParts& parts, std::size_t max_jobs);
   bool fill(Stream& stream);
+  void take(const std::string& header, const BlockCutter::Piece& piece);
+  void deal(const std::string& header, const BlockCutter::Piece& piece);
+  void end_dealing();
   Block& add();
-  void finish(Block& block);
-  std::string path_of(base::JobId job) const;
-  base::Status write_file(const Block& block) const;
-  base::Status copy_part(const Block& block, int file) const;
+  void add(SpooledFile file);
 
   std::variant<Stream, FileParts> source_;
   Config config_;
   std::deque<Block> blocks_;  // of the last read
   std::vector<Arguments> jobs_;
-  base::JobId number_ = 0;    // of the last one given
+  base::JobId number_ = 0;    // of the last block
   std::size_t stored_ = 0;    // of blocks_
-  std::uint64_t bytes_ = 0;
+  std::uint64_t bytes_ = 0;   // of stdin that the last read() brought
   bool has_more_ = false;     // that needs no reading
-  bool has_folder_ = false;
+  std::optional<SpooledFile> growing_;  // with the first pieces of a block
+  std::vector<SpooledFile> dealt_;
+  std::size_t turn_ = 0;      // of whom the next block is
+  base::InputFile shared_;
   std::optional<base::Error> error_;
 };
 

@@ -150,8 +150,8 @@ base::Result<Edit> Edit::expansion(std::string_view text) {
   };
   const Error none{Error::Kind::NotFound, "no expansion"};
   if (text.size() < 2) return none;
-  const bool is_doubled = text[0] == text[1];
-  if (is_doubled && text.size() < 3) return none;
+  const bool is_doubled = text[0] == text[1] && text.size() > 2;
+  if (text[0] == text[1] && !is_doubled && text[0] != '^' && text[0] != ',') return none;
   switch (text[0]) {
     case ':': {
       Step step;

@@ -36,9 +36,21 @@ std::string name_of(std::string_view value) {
   return name.substr(0, kLongestName);
 }
 
+// As GNU parallel: of the template, not of the values in it.
+std::string with_tabs_and_newlines(std::string text) {
+  for (std::size_t at = 0; (at = text.find('\\', at)) != std::string::npos; ++at) {
+    if (text.compare(at, 2, "\\t") == 0) text.replace(at, 2, "\t");
+    else if (text.compare(at, 2, "\\n") == 0) text.replace(at, 2, "\n");
+  }
+  return text;
+}
+
 }  // namespace
 
-Labels::Labels(const LabelOptions& options, const ReplacementOptions& replacements) : options_(options), replacements_(replacements) { parse(); }
+Labels::Labels(const LabelOptions& options, const ReplacementOptions& replacements) : options_(options), replacements_(replacements) {
+  if (options_.tagstring) options_.tagstring = with_tabs_and_newlines(*options_.tagstring);
+  parse();
+}
 
 void Labels::parse() {
   tag_ = parsed(options_.tagstring, replacements_);
@@ -63,11 +75,19 @@ void Labels::set_names(const std::vector<std::string>& names) {
   parse();
 }
 
-// DIR/KEY/VALUE/KEY/VALUE/, the keys being the names of the columns, or their numbers, in order: numbers by their size, behind the names.
-std::string Labels::folder(const std::vector<std::string_view>& values) const {
+void Labels::set_total(std::uint64_t jobs) {
+  replacements_.total = jobs;
+  parse();
+}
+
+// DIR/KEY/VALUE/KEY/VALUE/, the keys being the names of the columns, or their numbers, in order: numbers by their size, behind the names. Blocks have no values,
+// but numbers.
+std::string Labels::folder(const Arguments& arguments) const {
+  const auto& values = arguments.values;
   const auto& names = replacements_.names;
   std::string path = *options_.results;
   if (!path.ends_with('/')) path += '/';
+  if (replacements_.is_filter) return path + std::to_string(arguments.number) + '/';
   if (values.empty()) return path + "1/\\0noarg/";
   // Of several rows in one job each begins anew.
   const std::size_t width = !names.empty() ? names.size() : replacements_.many == Many::Repeat ? 1 : values.size();
@@ -95,7 +115,9 @@ base::Label Labels::make(const Arguments& arguments) const {
     }
   }
   if (options_.out || (options_.results && !options_.is_table()))
-    label.destination = destination_.has_replacements() ? text_of(destination_, arguments) : folder(arguments.values);
+    label.destination = destination_.has_replacements() ? text_of(destination_, arguments) : folder(arguments);
+  if (options_.is_table())
+    for (const std::string& name : replacements_.names) label.destination += name + '\0';
   if (options_.values) label.values.assign(arguments.values.begin(), arguments.values.end());
   return label;
 }

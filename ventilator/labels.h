@@ -33,16 +33,19 @@ class Labels {
   static std::string check(const LabelOptions& options, const Replacements& replacements);
 
   void set_names(const std::vector<std::string>& names);
+  bool wants_total() const { return tag_.has_total() || destination_.has_total(); }
+  void set_total(std::uint64_t jobs);
 
   // Jobs need labels; otherwise only one that has a number of its own does.
   bool is_wanted() const { return options_ != LabelOptions{}; }
 
-  // The destination is that of --out, or that of --results: a directory, then it ends with a slash; or a file, beside which FILE.err and FILE.seq belong.
+  // The destination is that of --out, or that of --results: a directory, then it ends with a slash; or a file, beside which FILE.err and FILE.seq belong; or
+  // the names of the columns of a table.
   base::Label make(const Arguments& arguments) const;
 
  private:
   void parse();
-  std::string folder(const std::vector<std::string_view>& values) const;
+  std::string folder(const Arguments& arguments) const;
 
   LabelOptions options_;
   ReplacementOptions replacements_;

@@ -52,7 +52,7 @@ base::Result<int> run(const ventilator::Options& options, const std::vector<std:
   config.stop_fd = signals->fd();
   const cli::Log log("ventilator", cli::LogLevel::Info);
   base::Counts counts;
-  ventilator::Shell shell(*context, config, ventilator::Template::of(options.job_work(), defaults), std::move(*source), log, counts);
+  ventilator::Shell shell(*context, config, ventilator::Template::of(options.job_work(), defaults), std::move(*source), std::nullopt, log, counts);
   auto ended = shell.open(signals->fd());
   if (ended && !*ended) ended = shell.run();
   if (!ended) return ended.error();

@@ -29,11 +29,13 @@ std::optional<cli::Leave> parse(const std::vector<std::string>& arguments, Optio
   add_durability(app, options.durability, "power");
   cli::add_take_over(app, [&options] { options.take_over = io::TakeOver::Yes; });
   app.add_flag("--insecure", options.insecure, "allow tcp:// endpoints, through which others could run commands as you");
-  if (auto leave = cli::parse(app, cli::with_values(app, cut_sources(arguments, options.input), bare_input_options()), &options.words)) return leave;
+  const std::vector<std::string> full = cli::with_values(app, arguments, bare_input_options());
+  if (auto leave = cli::parse(app, cut_sources(full, cli::options_end(app, full), options.input), &options.words)) return leave;
   if (options.input.dry_run || options.input.reads_joblog()) return cli::Leave{cli::kExitUsage, "--dry-run, --resume, --resume-failed and --retry-failed are for pushmill run\n"};
   if (auto leave = check_input(options.input, false)) return leave;
   if (auto leave = check_pipe(options.pipe, options.input, !options.words.empty())) return leave;
   if (options.pipe.names_files()) return cli::Leave{cli::kExitUsage, "--cat and --fifo are for pushmill run: workers elsewhere do not see the files; read standard input\n"};
+  if (options.pipe.round_robin) return cli::Leave{cli::kExitUsage, "--round-robin is for pushmill run: how many jobs run at a time depends on the workers\n"};
   if (options.pipe.pipe_part && options.pipe.block.value_or(-1) < 0)
     return cli::Leave{cli::kExitUsage, "--pipe-part needs --block SIZE here: how many jobs run at a time depends on the workers\n"};
   if (options.input.repeats_words()) options.replacements.many = Many::Repeat;

@@ -164,27 +164,26 @@ void add_input(CLI::App& app, InputOptions& options) {
   app.add_option("--arg-file-sep", options.arg_file_sep, "stands for ::::")->type_name("TEXT");
 }
 
-std::vector<cli::BareOption> bare_input_options() { return {{"-l", "-l1"}, {"--max-lines", "--max-lines=1"}, {"-i", "-i{}"}, {"--replace", "--replace={}"}}; }
+std::vector<cli::BareOption> bare_input_options() { return {{"-l", "-l1"}, {"--max-lines", "--max-lines=1"}}; }
 
-std::vector<std::string> cut_sources(const std::vector<std::string>& arguments, InputOptions& options) {
+std::vector<std::string> cut_sources(const std::vector<std::string>& arguments, std::size_t options_end, InputOptions& options) {
+  // The names of the separators are needed before anything is parsed.
+  for (std::size_t i = 0; i < options_end; ++i) {
+    const std::string name = arguments[i].substr(0, arguments[i].find('='));
+    std::string* const separator = name == "--arg-sep" ? &options.arg_sep : name == "--arg-file-sep" ? &options.arg_file_sep : nullptr;
+    if (separator == nullptr) continue;
+    if (name.size() < arguments[i].size()) *separator = arguments[i].substr(name.size() + 1);
+    else if (i + 1 < options_end) *separator = arguments[++i];
+  }
   const auto source_at = [&](const std::string& word) -> std::optional<SourceWords> {
     if (word == options.arg_sep || word == options.arg_sep + "+") return SourceWords{SourceWords::Kind::Arguments, word != options.arg_sep, {}};
     if (word == options.arg_file_sep || word == options.arg_file_sep + "+") return SourceWords{SourceWords::Kind::Files, word != options.arg_file_sep, {}};
     return std::nullopt;
   };
-  std::vector<std::string> before;
-  // The names of the separators are needed before anything is parsed.
-  for (std::size_t i = 0; i < arguments.size(); ++i) {
-    const std::string& word = arguments[i];
-    std::string* const separator = !options.sources.empty() ? nullptr : word.starts_with("--arg-sep") ? &options.arg_sep : word.starts_with("--arg-file-sep") ? &options.arg_file_sep : nullptr;
-    if (const std::size_t equals = word.find('='); separator != nullptr && equals != std::string::npos) *separator = word.substr(equals + 1);
-    else if (separator != nullptr && i + 1 < arguments.size()) {
-      *separator = arguments[++i];
-      before.insert(before.end(), {word, arguments[i]});
-      continue;
-    }
-    if (auto source = source_at(word)) options.sources.push_back(std::move(*source));
-    else (options.sources.empty() ? before : options.sources.back().words).push_back(word);
+  std::vector<std::string> before(arguments.begin(), arguments.begin() + static_cast<std::ptrdiff_t>(options_end));
+  for (std::size_t i = options_end; i < arguments.size(); ++i) {
+    if (auto source = source_at(arguments[i])) options.sources.push_back(std::move(*source));
+    else (options.sources.empty() ? before : options.sources.back().words).push_back(arguments[i]);
   }
   return before;
 }
@@ -200,6 +199,7 @@ std::optional<cli::Leave> check_input(InputOptions& options, bool has_joblog) {
     if (source.kind == SourceWords::Kind::Files) standard += std::count(source.words.begin(), source.words.end(), "-");
   if (standard > 1) return wrong("standard input (-) can be one source only");
   if (options.resumes + options.resumes_failed + options.retries_failed > 1) return wrong("--resume, --resume-failed and --retry-failed exclude each other");
+  if (options.shuf && (options.resumes || options.resumes_failed)) return wrong("--shuf: the numbers in --joblog would be those of other records; use --run-dir, which keeps the order");
   if (options.reads_joblog() && !has_joblog) return wrong(std::string(options.resumes ? "--resume" : options.resumes_failed ? "--resume-failed" : "--retry-failed") + " needs --joblog FILE");
   if (const auto columns = columns_of(options); !columns) return wrong("--colsep: " + columns.error().message);
   return std::nullopt;

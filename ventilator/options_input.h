@@ -44,10 +44,10 @@ struct InputOptions {
 
 // REQUIRES: `options` lives until the command line is parsed. `cut_sources` goes first, `check_input` behind it.
 void add_input(CLI::App& app, InputOptions& options);
-// Options whose value may be left out, those of the template too.
+// Options whose value, a number, may be left out.
 std::vector<cli::BareOption> bare_input_options();
-// Takes the sources off: what stands before the first separator is returned.
-std::vector<std::string> cut_sources(const std::vector<std::string>& arguments, InputOptions& options);
+// Takes the sources off behind the options: what stands before the first separator is returned.
+std::vector<std::string> cut_sources(const std::vector<std::string>& arguments, std::size_t options_end, InputOptions& options);
 // `has_joblog`: --joblog names one.
 std::optional<cli::Leave> check_input(InputOptions& options, bool has_joblog);
 

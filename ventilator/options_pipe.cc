@@ -16,10 +16,6 @@ constexpr std::uint64_t kPartsOfSlot = 10;  // of a file, when nothing else is s
 
 cli::Leave wrong(const std::string& text) { return {cli::kExitUsage, text + "\n"}; }
 
-void refuse(CLI::App& app, const std::string& name, const std::string& why) {
-  app.add_flag_callback(name, [name = name.substr(0, name.find(',')), why] { throw CLI::ValidationError(name + " " + why, CLI::ExitCodes::ValidationError); }, "")->group("");
-}
-
 std::int64_t parse_block(const std::string& text) {
   const bool is_parts = text.starts_with('-');
   const auto size = cli::parse_size(is_parts ? text.substr(1) : text);
@@ -47,6 +43,28 @@ base::Result<RecordEnds> ends_of(const PipeOptions& options, const InputOptions&
   return RecordEnds::make(unescaped(start), unescaped(end), false);
 }
 
+base::Result<BlockPlan> plan_of(const PipeOptions& options, const InputOptions& input) {
+  BlockPlan plan;
+  plan.bytes = static_cast<std::uint64_t>(options.block.value_or(1 << 20));
+  plan.records = input.max_replace_args.value_or(input.max_args.value_or(0));
+  plan.lines = std::max<std::uint64_t>(1, input.max_lines.value_or(1));
+  plan.strips = options.strips;
+  plan.header_lines = header_lines(input).value_or(0);
+  if (input.header && plan.header_lines == 0) {
+    auto header = regex::Regex::compile("\\A(?:" + *input.header + ")");
+    if (!header) return header.error();
+    plan.header = std::move(*header);
+  }
+  return plan;
+}
+
+// The arguments of jobs that read blocks; the header is that of the blocks.
+base::Result<Input> rows_beside(InputOptions input, std::uint32_t slots) {
+  if (input.files.empty() && input.sources.empty()) return Input(JobSource::list({}));
+  input.has_header = false;
+  return open_input(input, "", slots);
+}
+
 }  // namespace
 
 void add_pipe(CLI::App& app, PipeOptions& options) {
@@ -60,8 +78,8 @@ void add_pipe(CLI::App& app, PipeOptions& options) {
   app.add_flag("--rrs,--remove-rec-sep,--removerecsep", options.strips, "take what --recstart and --recend match off the records");
   app.add_flag("--cat", options.cat, "the job gets its block in a file; {} is its name");
   app.add_flag("--fifo", options.fifo, "the same as --cat");
-  refuse(app, "--round-robin,--roundrobin,--round", "is not supported: a job that has begun to read could not be run again; use --pipe-part --block -1, or a larger --block");
-  refuse(app, "--tee", "is not supported: write the input into a file, and name it in the commands");
+  app.add_flag("--round-robin,--roundrobin,--round", options.round_robin, "deal the blocks to as many jobs as run at a time; they begin when the input has ended");
+  app.add_flag("--tee", options.tee, "each job, one for each argument, reads the whole input; they begin when it has ended");
   app.add_option_function<std::string>("--block-timeout,--blocktimeout", [](const std::string&) {
     throw CLI::ValidationError("--block-timeout is not supported: blocks depend on the bytes of the input only, so that a run can be continued; use -N", CLI::ExitCodes::ValidationError);
   }, "")->group("");
@@ -70,14 +88,20 @@ void add_pipe(CLI::App& app, PipeOptions& options) {
 std::optional<cli::Leave> check_pipe(const PipeOptions& options, const InputOptions& input, bool has_command) {
   const std::string name = options.pipe_part ? "--pipe-part" : "--pipe";
   if (!options.is_on()) {
-    const bool is_alone = options.block || options.record_start || options.record_end || options.regexp || options.strips || options.names_files();
+    const bool is_alone = options.block || options.record_start || options.record_end || options.regexp || options.strips || options.names_files() || options.round_robin || options.tee;
     if (input.header && !input.has_header) return wrong("--header: only : is supported without --pipe: the first record of each source has the names");
-    if (is_alone) return wrong("--block, --recstart, --recend, --regexp, --rrs, --cat and --fifo need --pipe or --pipe-part");
+    if (is_alone) return wrong("--block, --recstart, --recend, --regexp, --rrs, --cat, --fifo, --round-robin and --tee need --pipe or --pipe-part");
     return std::nullopt;
   }
   if (!has_command) return wrong(name + " needs a command that reads standard input");
+  if (input.reads_joblog()) return wrong(name + " does not go with --resume, --resume-failed and --retry-failed: a joblog does not have the input; use --run-dir DIR and pushmill resume");
   if (options.pipe && options.pipe_part) return wrong("--pipe and --pipe-part exclude each other");
-  if (options.pipe && (!input.files.empty() || !input.sources.empty())) return wrong("--pipe reads standard input: use < FILE, or --pipe-part -a FILE");
+  const bool has_sources = !input.files.empty() || !input.sources.empty();
+  if (options.pipe && has_sources && input.reads_standard_input()) return wrong("--pipe reads standard input: - cannot name it as a source of arguments too");
+  if (options.pipe_part && options.round_robin) return wrong("--round-robin needs --pipe: with --pipe-part --block -1 makes one part of each file for each job that runs at a time");
+  if (options.tee && !options.pipe) return wrong("--tee needs --pipe: use < FILE");
+  if (options.tee && options.round_robin) return wrong("--tee and --round-robin exclude each other");
+  if (options.tee && !has_sources) return wrong("--tee needs arguments: each of them is a job (::: ARGUMENTS)");
   if (options.pipe && options.block.value_or(1) < 0) return wrong("--block -N is for --pipe-part: how long standard input is nobody knows");
   if (!options.pipe_part) return std::nullopt;
   const bool has_arguments = std::any_of(input.sources.begin(), input.sources.end(), [](const SourceWords& source) { return source.kind == SourceWords::Kind::Arguments; });
@@ -97,7 +121,7 @@ base::Result<Input> open_blocks(const PipeOptions& options, const InputOptions& 
                                 std::uint32_t slots) {
   auto ends = ends_of(options, input);
   if (!ends) return ends.error();
-  const Blocks::Config config{run_directory, options.names_files(), durability == io::Durability::Power};
+  Blocks::Config config{{run_directory, durability == io::Durability::Power}, options.names_files()};
   if (options.pipe_part) {
     std::vector<std::string> files = input.files;
     for (const SourceWords& source : input.sources) files.insert(files.end(), source.words.begin(), source.words.end());
@@ -110,18 +134,20 @@ base::Result<Input> open_blocks(const PipeOptions& options, const InputOptions& 
     if (!parts) return parts.error();
     return Input(Blocks(std::move(*parts), config));
   }
-  BlockPlan plan;
-  plan.bytes = static_cast<std::uint64_t>(options.block.value_or(1 << 20));
-  plan.records = input.max_replace_args.value_or(input.max_args.value_or(0));
-  plan.lines = std::max<std::uint64_t>(1, input.max_lines.value_or(1));
-  plan.strips = options.strips;
-  plan.header_lines = header_lines(input).value_or(0);
-  if (input.header && plan.header_lines == 0) {
-    auto header = regex::Regex::compile("\\A(?:" + *input.header + ")");
-    if (!header) return header.error();
-    plan.header = std::move(*header);
+  auto rows = rows_beside(input, slots);
+  if (!rows) return rows.error();
+  if (options.tee) {
+    config.deals_to = 1;
+    config.is_shared = true;
+    auto bytes = RecordEnds::make("", "", false);
+    if (!run_directory.empty()) rows->feed(Blocks(BlockCutter(std::move(*bytes), {}), std::move(config)));
+    return rows;
   }
-  return Input(Blocks(BlockCutter(std::move(*ends), std::move(plan)), config));
+  if (options.round_robin) config.deals_to = slots;
+  auto plan = plan_of(options, input);
+  if (!plan) return plan.error();
+  rows->feed(Blocks(BlockCutter(std::move(*ends), std::move(*plan)), std::move(config)));
+  return rows;
 }
 
 }  // namespace ventilator

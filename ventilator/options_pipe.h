@@ -14,7 +14,7 @@ namespace ventilator {
 
 struct PipeOptions {
   bool pipe = false, pipe_part = false;
-  bool regexp = false, strips = false, cat = false, fifo = false;
+  bool regexp = false, strips = false, cat = false, fifo = false, round_robin = false, tee = false;
   std::optional<std::int64_t> block;  // below 0: so many parts for each slot
   std::optional<std::string> record_start, record_end;
 
@@ -29,7 +29,7 @@ std::optional<cli::Leave> check_pipe(const PipeOptions& options, const InputOpti
 // The bytes of blocks that may wait on the disk: `spool`, but not less than the slots have use for.
 std::uint64_t blocks_ahead(const PipeOptions& options, std::uint64_t spool, std::uint32_t slots);
 
-// REQUIRES: options.is_on(), and they were checked.
+// Without a run directory nothing of the input is kept, and --tee does not read it: to see what the jobs are. REQUIRES: options.is_on(), and they were checked.
 base::Result<Input> open_blocks(const PipeOptions& options, const InputOptions& input, const std::string& run_directory, io::Durability durability,
                                 std::uint32_t slots);
 

@@ -87,6 +87,7 @@ Phrase Phrase::parse(const std::vector<std::string>& words, Replacements replace
     if (!has_any) phrase.begins_with_value_ = !has_blank && phrase.runs_.size() == 1;
     has_any = true;
     phrase.has_slot_ |= part.kind == Kind::Slot;
+    phrase.has_total_ |= part.has_total;
     phrase.has_variable_ |= part.kind == Kind::Literal && part.literal.starts_with('$');
     phrase.runs_.back().parts.push_back(std::move(part));
   };

@@ -35,6 +35,7 @@ class Phrase {
   bool begins_with_value() const { return begins_with_value_; }  // a replacement string stands in the first word of the shell's, and no `=` before it
   bool has_replacements() const { return has_replacements_; }    // of its own, not the appended one
   bool has_slot() const { return has_slot_; }
+  bool has_total() const { return has_total_; }
   bool has_variable() const { return has_variable_; }  // a text that the shell replaces
 
  private:
@@ -54,7 +55,7 @@ class Phrase {
 
   std::vector<Run> runs_;
   Replacements replacements_;
-  bool begins_with_value_ = false, has_replacements_ = false, has_slot_ = false, has_variable_ = false;
+  bool begins_with_value_ = false, has_replacements_ = false, has_slot_ = false, has_total_ = false, has_variable_ = false;
 };
 
 }  // namespace ventilator

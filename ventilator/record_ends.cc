@@ -68,7 +68,8 @@ std::string RecordEnds::stripped(std::string_view bytes) const {
   const bool has_end = !end_.empty() && bytes.ends_with(end_);
   if (has_end) bytes.remove_suffix(end_.size());
   for (std::size_t at = 0; (at = bytes.find(separator_)) != kNone; bytes.remove_prefix(at + separator_.size())) rest += bytes.substr(0, at);
-  return rest += bytes;
+  rest += bytes;
+  return rest;
 }
 
 }  // namespace ventilator

@@ -25,6 +25,8 @@ class RecordEnds {
   std::size_t resume(std::size_t known, std::size_t above) const;
   // The records without the texts that start, part and end them.
   std::string stripped(std::string_view bytes) const;
+  // So many bytes about an end decide that it is one; not for regular expressions.
+  std::size_t reach() const { return separator_.size(); }
   bool is_regexp() const { return between_.has_value(); }
 
  private:

@@ -54,7 +54,6 @@ std::string ReplacementOptions::text() const {
   add("--slotreplace", slot, standard.slot);
   for (const std::string& one : own) add("--rpl", one, "");
   if (plus) words.push_back("--plus");
-  if (plus && total) add("--total-jobs", std::to_string(*total), "");
   if (quote) words.push_back("-q");
   if (argv) words.push_back("--argv");
   if (many == Many::Repeat) words.push_back("-X");
@@ -93,10 +92,11 @@ base::Result<Replacements> Replacements::make(const ReplacementOptions& options)
   if (options.plus) {
     for (const Plus& plus : kPlus) value(std::string(plus.text), plus.change);
     for (const auto& [text, variable] : kVariables) made->add(std::string(text), Replacement::text(variable));
-    if (options.slots < 10) made->add("{0%}", {Replacement::Kind::Slot});
+    const std::string padded = "$(printf %0" + std::to_string(digits_of(options.slots)) + "d $PARALLEL_JOBSLOT)";  // the shell is left to do it: the worker puts in what is not padded
+    made->add("{0%}", options.slots < 10 ? Replacement{Replacement::Kind::Slot} : Replacement::text(padded));
     if (options.total) {
-      made->add("{##}", Replacement::text(std::to_string(*options.total)));
-      made->add("{0#}", {Replacement::Kind::JobNumber, {}, 0, digits_of(*options.total)});
+      made->add("{##}", {Replacement::Kind::Literal, {}, 0, 0, true, std::to_string(*options.total)});
+      made->add("{0#}", {Replacement::Kind::JobNumber, {}, 0, digits_of(*options.total), true});
     }
   }
   // The name of a column stands for its number.
@@ -166,8 +166,7 @@ std::string Replacements::unsupported_at(std::string_view text) const {
   for (const std::string_view skipping : {"{choose_k}", "{uniq}"})
     if (text.starts_with(skipping)) return std::string(skipping) + " is not supported: a template skips no jobs; leave them out of the input";
   if (!has_total_ && (text.starts_with("{##}") || text.starts_with("{0#}")))
-    return std::string(text.substr(0, 4)) + " is not supported: the number of all jobs is not known before the input has been read";
-  if (text.starts_with("{0%}")) return "{0%} is not supported for ten slots and more: use {%}, with printf %02d in the command";
+    return std::string(text.substr(0, 4)) + " is not supported with --pipe: the number of blocks is not known before the input has been read";
   return "";
 }
 

@@ -30,7 +30,7 @@ struct ReplacementOptions {
   bool argv = false;                  // no shell
   bool is_filter = false;             // what the command is for comes on its stdin: no value is put behind a command that names none
   Many many = Many::Join;
-  std::optional<std::uint64_t> total = {};  // of the jobs, where it is known: {##} and {0#}
+  std::optional<std::uint64_t> total = 0;   // of the jobs: {##} and {0#}; Template::set_total() tells it. None: it is never known
   std::uint32_t slots = 1;                  // {0%}
   std::vector<std::string> names = {};      // of the columns: {NAME}
   bool operator==(const ReplacementOptions&) const = default;
@@ -47,9 +47,10 @@ struct Replacement {
   static constexpr std::int32_t kNowhere = INT32_MIN;  // ... or none
   std::int32_t index = 0;
   std::uint8_t digits = 0;   // of JobNumber: as many at least, with zeros before
+  bool has_total = false;    // it needs ReplacementOptions::total
   std::string literal = {};  // not quoted
 
-  static Replacement text(std::string_view literal) { return {Kind::Literal, {}, 0, 0, std::string(literal)}; }
+  static Replacement text(std::string_view literal) { return {Kind::Literal, {}, 0, 0, false, std::string(literal)}; }
 };
 
 class Replacements {

@@ -1,5 +1,7 @@
 #include "ventilator/row_source.h"
 
+#include "wire/limits.h"
+
 namespace ventilator {
 
 namespace {
@@ -37,8 +39,10 @@ bool RowSource::take(std::string_view record, Rows& rows) {
     return true;
   }
   if (rules_.joins_continued) {
-    if (ends_with_blank(record)) {
-      continued_.emplace(continued_.value_or("")).append(record);
+    const bool is_too_long = continued_ && continued_->size() > wire::kMaxJob;  // and is refused as it is
+    if (ends_with_blank(record) && !is_too_long) {
+      if (!continued_) continued_.emplace();
+      continued_->append(record);
       return true;
     }
     if (continued_) {

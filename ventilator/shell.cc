@@ -34,9 +34,9 @@ base::InputFile input_of(const std::string& spec) {
 }
 }  // namespace
 
-Shell::Shell(io::Context& context, ShellConfig config, std::optional<Template> job_template, std::optional<Input> source, const cli::Log& log,
-             base::Counts& counts)
-    : context_(context), config_(std::move(config)), template_(std::move(job_template)), source_(std::move(source)), log_(log), counts_(counts) {}
+Shell::Shell(io::Context& context, ShellConfig config, std::optional<Template> job_template, std::optional<Input> source, std::optional<DoneJobs> done,
+             const cli::Log& log, base::Counts& counts)
+    : context_(context), config_(std::move(config)), template_(std::move(job_template)), source_(std::move(source)), done_(std::move(done)), log_(log), counts_(counts) {}
 
 // ---- before the loop
 
@@ -56,9 +56,10 @@ base::Result<std::optional<int>> Shell::open(int interrupt_fd) {
     if (auto committed = spool_->commit_halts_over(mark->halts); !committed) return committed.error();
     if (auto committed = spool_->commit_ended(mark->exit_status); !committed) return committed.error();
   }
-  accepted_before_ = spool_->summary().accepted;
-  Blocks::drop_leftovers(config_.run_directory, accepted_before_);
-  if (auto fits = match_input(interrupt_fd); !fits) return fits.error();
+  forgotten_ = spool_->summary().accepted;
+  SpooledFile::drop_leftovers(config_.run_directory, forgotten_);
+  if (done_ && done_->accepted() != forgotten_) return base::Error{base::Error::Kind::Busy, config_.run_directory + ": another run has gone on in it just now: try again"};
+  if (auto fits = done_ ? base::ok() : match_input(interrupt_fd); !fits) return fits.error();
   const Spool::Summary& summary = spool_->summary();
   if (summary.ended && !is_interrupted_ && !goes_on_behind_cut()) {
     if (summary.cut) say_cut(source_error_.empty() ? summary.cut_reason : source_error_);
@@ -159,6 +160,7 @@ base::Result<std::optional<int>> Shell::run() {
   next_word_ = io::now() + config_.policy.heartbeat * 3;
 
   while (!has_exited_ && !failure_) {
+    forget_blocks();
     const bool reads = may_read();
     const int input_fd = reads ? source_->fd() : -1;
     if (reactor_.is_watching(kInput) && input_fd != input_fd_) reactor_.unwatch(kInput);  // another source has its turn
@@ -166,7 +168,7 @@ base::Result<std::optional<int>> Shell::run() {
     input_fd_ = input_fd;
     const bool is_busy = (reads && input_fd < 0) || !broken_.empty();
     bool input_ready = reads && input_fd < 0;
-    // Nobody tells when outputs have been written and blocks may come.
+    // In one process the sink says only by its count what it has written: a bell for each output would cost all runs something, this look only those that are full.
     const bool waits_for_room = !reads && !blocks_ahead_.empty() && !is_source_at_end_ && !is_stopping_;
     const base::TimePoint deadline = waits_for_room ? std::min(core_->next_deadline(), io::now() + kLookForRoom) : core_->next_deadline();
     for (io::Reactor::Tag tag : reactor_.wait(is_busy ? base::TimePoint{} : deadline)) {
@@ -245,28 +247,23 @@ void Shell::say_what_is_waited_for() {
 
 // ---- input
 
-bool Shell::may_read() {
-  // Whatever the order in which jobs end: of so many blocks neither input nor output is on the disk any more.
+// Whatever the order in which jobs end: of so many blocks neither input nor output is on the disk any more.
+void Shell::forget_blocks() {
   const std::uint64_t gone = config_.is_embedded ? counts_.emitted.load() : core_->jobs().finished();
-  for (; !blocks_ahead_.empty() && accepted_before_ < gone; ++accepted_before_) {
+  for (; !blocks_ahead_.empty() && forgotten_ < gone; ++forgotten_) {
     bytes_ahead_ -= std::min(bytes_ahead_, blocks_ahead_.front());
     blocks_ahead_.pop_front();
   }
+}
+
+bool Shell::may_read() const {
   return source_ && !is_source_at_end_ && !is_stopping_ && !core_->is_halting() && bytes_ahead_ < config_.spool_bytes;
 }
 
-// What of the input depends on the run and its template is settled before the first read.
 JobSource::State Shell::next_jobs() {
-  if (!std::exchange(has_read_, true)) {
-    source_->seed(content_hash({reinterpret_cast<const char*>(spool_->summary().run.bytes.data()), spool_->summary().run.bytes.size()}));
-    source_->measure_with([this](const Arguments& arguments) { return template_->length(arguments); });
-  }
-  const JobSource::State state = source_->read(kRecordsPerTurn, kBytesPerTurn);
-  if (!has_names_ && !source_->jobs().empty()) {
-    has_names_ = true;
-    if (const auto names = source_->names(); !names.empty()) template_->set_names(names);
-  }
-  return state;
+  const auto& run = spool_->summary().run.bytes;
+  if (!std::exchange(has_read_, true)) source_->serve(*template_, content_hash({reinterpret_cast<const char*>(run.data()), run.size()}));
+  return source_->read(kRecordsPerTurn, kBytesPerTurn);
 }
 
 // What the jobs that were read last have on stdin goes to the run directory before they are accepted.
@@ -276,9 +273,17 @@ void Shell::store_blocks() {
   insist([&] { return blocks->store(spool_->summary().accepted); });
   for (const Arguments& job : blocks->jobs()) {
     if (job.number <= spool_->summary().accepted) continue;
-    blocks_ahead_.push_back(job.input != nullptr && job.input->path.starts_with(config_.run_directory) ? job.input->length : 0);
+    blocks_ahead_.push_back(blocks->own_bytes(job));
     bytes_ahead_ += blocks_ahead_.back();
   }
+}
+
+// What makes no job is not done: to encode it says why.
+bool Shell::is_done(const Arguments& arguments) {
+  const auto spec = template_->compose(arguments);
+  if (!spec || !done_->contains(*spec)) return false;
+  ++left_out_;
+  return true;
 }
 
 void Shell::read_input() {
@@ -288,6 +293,7 @@ void Shell::read_input() {
   std::vector<std::string> specs;
   specs.reserve(source_->jobs().size());
   for (const Arguments& arguments : source_->jobs()) {
+    if (done_ && is_done(arguments)) continue;
     std::string spec;
     if (auto encoded = template_->encode(arguments, spec); !encoded) {
       is_source_at_end_ = true;
@@ -317,13 +323,17 @@ void Shell::append(std::vector<std::string>& specs) {
 }
 
 void Shell::say_cut(const std::string& reason) const {
-  log_.error("input cut at record " + std::to_string(spool_->summary().accepted + 1) + ": " + reason);
+  const std::uint64_t records = spool_->summary().accepted + left_out_ - (done_ ? done_->accepted() : 0);
+  log_.error("input cut at record " + std::to_string(records + 1) + ": " + reason);
 }
 
 void Shell::end_input(bool cut, const std::string& reason) {
   insist([&] { return spool_->commit_end_of_input(cut, reason); });
   if (failure_) return;
-  if (cut) say_cut(reason);
+  if (cut) {
+    SpooledFile::drop_leftovers(config_.run_directory, spool_->summary().accepted);
+    say_cut(reason);
+  }
   counts_.is_input_ended = true;
   feed(InputEnded{cut});
 }
@@ -460,6 +470,7 @@ void Shell::carry_out(const RecallDispatches& effect) {
 
 void Shell::carry_out(const CommitEnded& effect) {
   exit_status_ = effect.status ? static_cast<int>(*effect.status) : cli::exit_status(effect.failed, effect.cut);
+  if (effect.failed == 0 && !effect.cut) SpooledFile::drop_shared(config_.run_directory);  // the sink has committed all of them: none runs again
   insist([&] { return spool_->commit_ended(*exit_status_); });
   base::kill_point(base::kill_points::kEndHeard);
 }

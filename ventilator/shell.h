@@ -18,6 +18,7 @@
 #include "io/run_directory.h"
 #include "io/socket.h"
 #include "ventilator/core.h"
+#include "ventilator/done_jobs.h"
 #include "ventilator/downlink.h"
 #include "ventilator/input.h"
 #include "ventilator/spool.h"
@@ -44,8 +45,10 @@ struct ShellConfig {
 
 class Shell {
  public:
-  // `source`: none when an interrupted run is only to be finished.
-  Shell(io::Context& context, ShellConfig config, std::optional<Template> job_template, std::optional<Input> source, const cli::Log& log, base::Counts& counts);
+  // `source`: none when an interrupted run is only to be finished. `done`: all of the source follows behind the jobs accepted before, but for what is done;
+  // else it must begin with them.
+  Shell(io::Context& context, ShellConfig config, std::optional<Template> job_template, std::optional<Input> source, std::optional<DoneJobs> done, const cli::Log& log,
+        base::Counts& counts);
 
   // Opens the run directory's databases and sees whether template and input fit the run that is in them. The value is the exit status of a run that had
   // ended already. Errors: Conflict when they do not fit, Busy when another ventilator has the run. May wait for input; `interrupt_fd`, when readable, ends
@@ -63,7 +66,9 @@ class Shell {
   base::Status open_uplink();
   void say_cut(const std::string& reason) const;
   void end_input(bool cut, const std::string& reason);
-  bool may_read();
+  void forget_blocks();
+  bool may_read() const;
+  bool is_done(const Arguments& arguments);
   void store_blocks();
   JobSource::State next_jobs();
   void read_input();
@@ -95,19 +100,21 @@ class Shell {
   ShellConfig config_;
   std::optional<Template> template_;
   std::optional<Input> source_;
+  std::optional<DoneJobs> done_;
   const cli::Log& log_;
   base::Counts& counts_;
 
   std::optional<io::Lock> lock_;
   std::optional<Spool> spool_;
   std::vector<std::string> surplus_;   // specs read behind the accepted ones while the input was compared
-  bool has_read_ = false, has_names_ = false;
+  std::uint64_t left_out_ = 0;         // jobs of the input that were done
+  bool has_read_ = false;
   bool is_source_at_end_ = false;
   bool is_interrupted_ = false;        // while the input was compared
   std::string source_error_;
   std::uint64_t bytes_ahead_ = 0;      // spooled in this life and not dispatched
   std::deque<std::uint64_t> blocks_ahead_;  // bytes of those that jobs of this life read and that are on the disk, or their outputs are: oldest first
-  base::JobId accepted_before_ = 0;    // this life
+  base::JobId forgotten_ = 0;          // jobs whose blocks count no more; at first those of earlier lives
 
   io::Reactor reactor_;
   int input_fd_ = -1;                  // that is watched

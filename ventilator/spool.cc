@@ -177,6 +177,35 @@ base::Result<Spool::Summary> Spool::take_back_end(const std::string& directory) 
   return summary;
 }
 
+Status Spool::for_each_accepted(const std::string& directory, const std::function<void(JobId, base::JobSpec&&)>& each) {
+  auto database = io::Database::open_read_only(path_in(directory), kSchemaVersion);
+  if (!database) return database.error();
+  auto jobs = database->prepare("SELECT job, spec FROM jobs ORDER BY job");
+  if (!jobs) return jobs.error();
+  for (;;) {
+    auto row = jobs->step();
+    if (!row) return row.error();
+    if (!*row) return base::ok();
+    const auto job = static_cast<JobId>(jobs->integer(0));
+    auto spec = wire::decode_spec(jobs->text(1));
+    if (!spec) return Error{Error::Kind::Corrupt, "jobs.db: job " + std::to_string(job) + ": " + spec.error().message};
+    each(job, std::move(*spec));
+  }
+}
+
+Status Spool::go_on(const std::string& directory, const std::string& template_text, const std::string& origin) {
+  auto database = io::Database::open(path_in(directory), kSchemaVersion, kSchema, io::Durability::Power, io::is_network_filesystem(directory));
+  if (!database) return database.error();
+  Spool spool(std::move(*database), 0);
+  if (auto prepared = spool.prepare(); !prepared) return prepared;
+  return spool.transaction([&]() -> Status {
+    if (auto done = spool.database_.execute(kTakeBackEnd); !done) return done;
+    if (auto done = spool.put("end_of_input", kOpen); !done) return done;
+    if (auto done = spool.put_text("template", template_text); !done) return done;
+    return spool.put_text("origin", origin);
+  });
+}
+
 Status Spool::prepare() {
   const auto prepare = [this](io::Statement& statement, std::string_view sql) -> Status {
     auto prepared = database_.prepare(sql);

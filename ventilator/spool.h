@@ -7,12 +7,12 @@
 //     run           blob of 16 bytes: the run id. In the first commit of all: a file without it holds nothing
 //     epoch         integer, from 1: starts of a ventilator on this run
 //     horizon       integer: no job above it was ever dispatched
-//     template      text: Template::text()
+//     template      text: Template::text(); with --skip-done, of the last call
 //     input         text: JobSource::text()
-//     origin        text: Origin::encode(), how the run was first called
+//     origin        text: Origin::encode(), how the run was first called; with --skip-done, how it was last called
 //     end_of_input  integer: 0, 1 the input was read to its end, 2 it was cut; more may follow when it is offered again, and then it is 0
 //     cut_reason    text, when end_of_input is 2
-//     ended         integer: the exit status of the run, once it is complete; taken back when a cut input goes on, or a user has jobs retried
+//     ended         integer: the exit status of the run, once it is complete; taken back when a cut input goes on, a user has jobs retried, or offers more (--skip-done)
 //     halts_over    integer: halts of the run up to this number have stopped it, and it may go on
 //     keeps_dispatches  integer, 1: the run is one at most once, and has the table `dispatched`
 //   jobs(job INTEGER PRIMARY KEY, spec BLOB NOT NULL, hash INTEGER NOT NULL)
@@ -26,6 +26,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <optional>
 #include <span>
 #include <string>
@@ -71,6 +72,12 @@ class Spool {
   // Takes back that the run has ended, so that jobs can run again; on the disk when it returns. The summary is the one after it.
   // REQUIRES: ventilator.lock is held.
   static base::Result<Summary> take_back_end(const std::string& directory);
+
+  // Each accepted job, in order, without writing. NotFound if there is no run in `directory`. REQUIRES as peek().
+  static base::Status for_each_accepted(const std::string& directory, const std::function<void(base::JobId, base::JobSpec&&)>& each);
+  // More input follows behind the accepted jobs, of a call that need not be that of the others: it has the template and the origin of its own, and the run
+  // has not ended. On the disk when it returns. REQUIRES: ventilator.lock is held, and there is a run.
+  static base::Status go_on(const std::string& directory, const std::string& template_text, const std::string& origin);
 
   Spool(Spool&&) = default;
   Spool& operator=(Spool&&) = delete;

@@ -73,6 +73,13 @@ void Template::set_names(const std::vector<std::string>& names) {
   parse_words();
 }
 
+void Template::set_total(std::uint64_t jobs) {
+  labels_.set_total(jobs);
+  if (!handler_.empty() || record_) return;
+  options_.total = jobs;
+  parse_words();
+}
+
 std::string Template::check(const WorkOptions& work) {
   const ReplacementOptions& options = work.replacements;
   auto replacements = Replacements::make(options);

@@ -61,6 +61,9 @@ class Template {
 
   // The columns of the input have names: {NAME} is the value of one. Before the first job.
   void set_names(const std::vector<std::string>& names);
+  // Whether the number of all jobs stands in it, or in the labels: {##}, {0#}. Then it has to be told before the first job is composed.
+  bool wants_total() const { return phrase_.has_total() || labels_.wants_total(); }
+  void set_total(std::uint64_t jobs);
 
   // The template as jobs.db keeps it: equal for templates that make equal jobs. For a command without options it parses, as one word, to the same template.
   const std::string& text() const { return text_; }

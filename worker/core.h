@@ -28,6 +28,7 @@ struct CoreConfig {
   std::string host;
   std::uint32_t slots = 1;
   StartRules starts;
+  bool has_relative_limit = false;  // it runs from the start of a job, so that none is started behind another
   wire::HaltRule halt = {};  // of the run, where it is known: what could make it stop is judged before more is started
   std::size_t output_window = 1u << 20;  // bytes of each output that may be read ahead of what is stored
   std::uint64_t input_window = 0;  // bytes of inputs that may be on their way here, at most; 0: this worker reads the files itself

@@ -19,7 +19,8 @@ void Core::start_jobs() {
     if (slot.running != 0 || slot.is_lost) continue;
     const std::uint32_t room = gate_.room(now_);
     if (room == 0) return;
-    start_in(number, gate_.rules().is_none() && config_.halt.when == When::Never ? window_.batch(queue_.size()) : 1);
+    const bool is_single = !gate_.rules().is_none() || config_.halt.when != When::Never || config_.has_relative_limit;
+    start_in(number, is_single ? 1 : window_.batch(queue_.size()));
   }
 }
 

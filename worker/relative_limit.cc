@@ -7,6 +7,7 @@ namespace worker {
 namespace {
 constexpr std::size_t kRemembered = 1001;
 constexpr std::size_t kFewest = 3;  // successes that make a median
+constexpr std::int64_t kLeast = 1'000'000;  // us; a busy machine holds up short jobs for longer than they take
 }  // namespace
 
 void RelativeLimit::note_started(const base::Attempt& attempt, base::TimePoint now) {
@@ -26,7 +27,7 @@ void RelativeLimit::note_ended(const base::Attempt& attempt, bool is_ok, base::D
 
 base::Duration RelativeLimit::limit() const {
   if (!is_set() || sorted_.size() < kFewest) return base::Duration::zero();
-  return base::Duration(sorted_[sorted_.size() / 2] * percent_ / 100);
+  return base::Duration(std::max(kLeast, sorted_[sorted_.size() / 2] * percent_ / 100));
 }
 
 base::TimePoint RelativeLimit::next_deadline() const {

@@ -19,7 +19,7 @@ class RelativeLimit {
   void note_started(const base::Attempt& attempt, base::TimePoint now);
   void note_ended(const base::Attempt& attempt, bool is_ok, base::Duration runtime);
 
-  base::Duration limit() const;  // zero: too few have succeeded for one
+  base::Duration limit() const;  // a second at least; zero: too few have succeeded for one
   base::TimePoint next_deadline() const;
   std::vector<base::Attempt> take_overdue(base::TimePoint now);  // each once
 

@@ -64,12 +64,6 @@ void make_directory(base::Command& command, base::JobId job) {
   std::filesystem::create_directories(command.directory, error);
 }
 
-void put_in_slot(base::Command& command, std::uint32_t slot) {
-  const std::string number = std::to_string(slot);
-  for (std::size_t i = command.slot_marks.size(); i > 0; --i) command.line.insert(command.slot_marks[i - 1], number);  // from behind: what is before stays in place
-  command.slot_marks.clear();
-}
-
 }  // namespace
 
 Shell::Shell(io::Context& context, ShellConfig config, const HandlerRegistry& handlers, const cli::Log& log)
@@ -94,6 +88,7 @@ base::Result<Exit::Why> Shell::run() {
   core.slots = config_.slots;
   core.starts = config_.starts;
   core.halt = config_.halt;
+  core.has_relative_limit = config_.limit_percent > 0;
   core.output_window = output_window(config_.slots);
   core.input_window = is_remote() ? kInputWindow : 0;
   core.head_timeout = config_.head_timeout;
@@ -342,7 +337,7 @@ void Shell::carry_out(Start& effect) {
   std::string fault;
   if (auto* command = std::get_if<base::Command>(&spec->work)) {
     fault = inputs_.give(effect.attempt, *command);
-    put_in_slot(*command, effect.slot);
+    base::put_in_slot(*command, effect.slot);
     if (const std::uint64_t number = wire::number_of_label(spec->label); number != 0) command->environment.push_back("PARALLEL_SEQ=" + std::to_string(number));
     if (!command->directory.empty()) make_directory(*command, effect.attempt.job);
   }

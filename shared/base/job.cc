@@ -33,6 +33,12 @@ std::string_view name(Framing framing) {
   return "unknown";
 }
 
+void put_in_slot(Command& command, std::uint32_t slot) {
+  const std::string number = std::to_string(slot);
+  for (auto mark = command.slot_marks.rbegin(); mark != command.slot_marks.rend(); ++mark) command.line.insert(*mark, number);  // from behind: what is before stays in place
+  command.slot_marks.clear();
+}
+
 std::string shell_quote(std::string_view word) {
   std::string quoted;
   append_shell_quoted(word, quoted);

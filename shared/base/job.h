@@ -62,7 +62,7 @@ struct Record {
 struct Label {
   std::uint64_t number = 0;         // of the job as the user counts, where that is not the job's own; 0: it is
   std::string tag;                  // stands before each line of its output
-  std::string destination;          // the file or directory for its output
+  std::string destination;          // the file or directory for its output; in a table, names of its columns, each ended by a NUL byte
   std::vector<std::string> values;  // of its input sources or columns, in order
   bool operator==(const Label&) const = default;
 };
@@ -81,6 +81,9 @@ inline constexpr std::uint8_t kOutcomes = 8;
 constexpr bool is_failure(Outcome outcome) { return outcome == Outcome::Failed || outcome == Outcome::Timeout || outcome == Outcome::Oom; }
 std::string_view name(Outcome outcome);  // "ok", "failed", ...
 std::optional<Outcome> parse_outcome(std::string_view text);  // the same backwards
+
+// Puts the number of the slot into the line, where its marks are, and takes these away.
+void put_in_slot(Command& command, std::uint32_t slot);
 
 // `words` as one line that a POSIX shell splits back into the same words.
 std::string shell_join(const std::vector<std::string>& words);

@@ -22,6 +22,7 @@ inline constexpr std::string_view kEmitted = "sink.emitted";                // e
 inline constexpr std::string_view kLastJobDone = "sink.last_job_done";      // last job done, end not committed
 inline constexpr std::string_view kEndCommitted = "sink.end_committed";     // last job done, end committed, not announced
 inline constexpr std::string_view kEndHeard = "ventilator.end_committed";   // end committed by both, not told to the workers
+inline constexpr std::string_view kGoesOn = "run.goes_on";                  // --skip-done: end taken back by the ventilator's mark, not by the sink's
 }  // namespace kill_points
 
 #ifdef PUSHMILL_KILL_POINTS

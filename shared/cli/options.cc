@@ -40,30 +40,39 @@ void take_last(CLI::App& app) {
   }
 }
 
+namespace {
+
+bool is_option(const std::string& word) { return word.size() > 1 && word[0] == '-' && word != "--"; }
+
+// Whether the value of the option in this word, of the last one if they are short, is the next word, whatever that looks like.
+bool takes_next(const CLI::App& app, const std::string& word) {
+  const bool is_long = word[1] == '-';
+  if (is_long && word.find('=') != std::string::npos) return false;
+  for (std::size_t i = 1; i < (is_long ? 2 : word.size()); ++i) {
+    const CLI::Option* option = app.get_option_no_throw(is_long ? word : std::string{'-', word[i]});
+    if (option != nullptr && option->get_items_expected_max() > 0) return is_long || i + 1 == word.size();
+  }
+  return false;
+}
+
+}  // namespace
+
+std::size_t options_end(const CLI::App& app, const std::vector<std::string>& arguments) {
+  std::size_t at = 0;
+  while (at < arguments.size() && is_option(arguments[at])) at += takes_next(app, arguments[at]) ? 2 : 1;
+  return std::min(at, arguments.size());
+}
+
 std::vector<std::string> with_values(const CLI::App& app, const std::vector<std::string>& arguments, const std::vector<BareOption>& bare) {
   std::vector<std::string> full;
-  for (auto word = arguments.begin(); word != arguments.end(); ++word) {
-    if (word->size() < 2 || (*word)[0] != '-' || *word == "--") {  // the options end here
-      full.insert(full.end(), word, arguments.end());
-      break;
-    }
+  auto word = arguments.begin();
+  for (; word != arguments.end() && is_option(*word); ++word) {
     const auto left_out = std::find_if(bare.begin(), bare.end(), [&](const BareOption& option) { return option.name == *word; });
     const bool has_number = word + 1 != arguments.end() && !word[1].empty() && word[1].find_first_not_of("0123456789") == std::string::npos;
-    if (left_out != bare.end() && !has_number) {
-      full.push_back(left_out->full);
-      continue;
-    }
-    full.push_back(*word);
-    // A value of its own is no option, whatever it looks like.
-    const bool is_long = (*word)[1] == '-';
-    if (is_long && word->find('=') != std::string::npos) continue;
-    for (std::size_t i = 1; i < (is_long ? 2 : word->size()); ++i) {
-      const CLI::Option* option = app.get_option_no_throw(is_long ? *word : std::string{'-', (*word)[i]});
-      if (option == nullptr || option->get_items_expected_max() == 0) continue;
-      if ((is_long || i + 1 == word->size()) && word + 1 != arguments.end()) full.push_back(*++word);
-      break;
-    }
+    full.push_back(left_out != bare.end() && !has_number ? left_out->full : *word);
+    if (full.back() == *word && takes_next(app, *word) && word + 1 != arguments.end()) full.push_back(*++word);
   }
+  full.insert(full.end(), word, arguments.end());
   return full;
 }
 

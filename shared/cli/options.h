@@ -30,6 +30,9 @@ std::optional<Leave> parse(CLI::App& app, const std::vector<std::string>& argume
 // Of an option that is given more than once the last counts, but for those that are made to be.
 void take_last(CLI::App& app);
 
+// How many of the words are options and their values: behind them the command begins.
+std::size_t options_end(const CLI::App& app, const std::vector<std::string>& arguments);
+
 // An option whose value, a number, may be left out, and what it stands for then.
 struct BareOption {
   std::string name, full;

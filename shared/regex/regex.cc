@@ -40,7 +40,10 @@ base::Result<Regex> Regex::compile(std::string_view pattern) {
 std::optional<Span> Regex::find(std::string_view text, std::size_t from) const {
   if (from > text.size()) return std::nullopt;
   const auto* const bytes = reinterpret_cast<PCRE2_SPTR>(text.empty() ? "" : text.data());
-  if (pcre2_match(program_->code, bytes, text.size(), from, 0, program_->match, nullptr) < 0) return std::nullopt;
+  int found = pcre2_match(program_->code, bytes, text.size(), from, 0, program_->match, nullptr);
+  // Compiled code has a small stack of its own; the interpreter takes from the heap what it needs.
+  if (found == PCRE2_ERROR_JIT_STACKLIMIT) found = pcre2_match(program_->code, bytes, text.size(), from, PCRE2_NO_JIT, program_->match, nullptr);
+  if (found < 0) return std::nullopt;
   const PCRE2_SIZE* const ends = pcre2_get_ovector_pointer(program_->match);
   // \K can put the begin behind the end.
   return ends[0] <= ends[1] && ends[0] >= from ? std::optional(Span{ends[0], ends[1]}) : std::nullopt;

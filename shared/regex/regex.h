@@ -25,7 +25,7 @@ class Regex {
   Regex& operator=(Regex&&) noexcept;
   ~Regex();
 
-  // The first match in `text` that begins at `from` or behind it. What costs more steps than any sane expression counts as no match. Not for several threads at once.
+  // The first match in `text` that begins at `from` or behind it. What costs more steps or memory than any sane expression counts as no match. Not for several threads at once.
   std::optional<Span> find(std::string_view text, std::size_t from = 0) const;
   // Of the last match found: what each pair of parentheses has matched, empty where it had no part in it.
   std::vector<Span> groups() const;

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import unittest
 
-from support import USAGE, EndToEnd, finished, is_finished, processes_with, query, wait_until
+from support import USAGE, EndToEnd, Ring, finished, is_finished, processes_with, query, wait_until
 
 # --halt, the statuses of the jobs in their order, run one by one; and where ours is meant to be another, that.
 HALTS = (
@@ -49,6 +49,8 @@ REFUSED = (
     (("--shell", "/none"), "--shell: /none is no program"),
     (("--call", "echo", "--term-seq", "KILL,1"), "--term-seq is for commands"),
     (("--at-most-once", "--crash-limit", "3"), "--crash-limit and --at-most-once exclude each other"),
+    (("--at-most-once", "--memfree", "1M"), "--memfree ends jobs and runs them again"),
+    (("--shuf", "--resume", "--joblog", "log"), "--shuf: "),
 )
 
 
@@ -83,6 +85,12 @@ class Halt(EndToEnd):
         program.wait(9)
         self.assertEqual(processes_with(self.mark), [])
         self.assertEqual(finished(self.path / "r"), {2})
+
+    def test_the_three_programs_stop_with_its_status(self):
+        ring = Ring(self)
+        ring.start("[ {} = 2 ] && exit 9; sleep 1000", records=range(1, 5), workers=1, options=("--halt", "now,fail=1"))
+        ring.wait(9)
+        self.assertEqual(finished(ring.run), {2})
 
     def test_outputs_of_what_ended_are_written(self):
         program = self.run_to_end("run", "-j1", "--run-dir", "r", "--halt", "soon,fail=1", "echo {}; exit {}", ":::", "0", "5", "0", status=5)
@@ -195,6 +203,11 @@ class Defaults(EndToEnd):
         self.assertFalse((self.path / "of-variable").exists())
 
     def test_only_options_can_be_defaults(self):
+        def refused(variable):
+            return self.run_to_end("run", "echo", "true", ":::", "a", status=USAGE, env={**self.env, "PUSHMILL": variable}).err
+        self.assertIn("$PUSHMILL: --joblog has no value", refused("-k --joblog"))
+        self.assertFalse((self.path / "echo").exists())
+        self.assertIn("$PUSHMILL: ':::' is no option", refused("-k ::: a"))
         self.assertIn("'echo' is no option", self.run_to_end("run", "true", ":::", "a", status=USAGE, env={**self.env, "PUSHMILL": "-k echo"}).err)
 
 

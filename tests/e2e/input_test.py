@@ -1,8 +1,6 @@
 """The input of pushmill run beside GNU parallel's: what --dry-run says in both."""
 import os
-import shutil
 import subprocess
-import sys
 import unittest
 from concurrent.futures import ThreadPoolExecutor
 
@@ -79,6 +77,8 @@ SAME = [
     ("echo a\necho b\n", "--skip-first-line"),
     ("", "--arg-sep ,, echo ,, a b ,, 1 2"),
     ("", "--arg-file-sep=@ echo ::: x @ F"),
+    ("", "echo --arg-sep x ::: a"),
+    ("", "-k --joblog --arg-sep echo ::: a"),
 ]
 # The same with replacement strings of several values.
 POSITIONS = [
@@ -170,7 +170,4 @@ class Words(EndToEnd):
 
 
 if __name__ == "__main__":
-    if not shutil.which("parallel"):
-        print("SKIP: GNU parallel is not installed, there is nothing to compare with: scripts/setup --compare")
-        sys.exit(77)
     unittest.main()

@@ -39,6 +39,9 @@ SHOWN = [
     ("-k", "--results", "-.json", "printf '%s' {}", ":::", 'a"b', "a\\b", "a\tb", "\x01", "a/b", "ä"),
     ("-k", "--results", "-.csv", "printf '%s' {}", ":::", 'a"b', "a,b", "a\tb", "a;b", "a'b", "ä", "=1"),
     ("-k", "--results", "-.tsv", "printf '%s' {}", ":::", 'a"b', "a,b", "a\tb", "a;b"),
+    ("-k", "--header", ":", "--results", "-.csv", "echo", ":::", "a,b", "x", ":::", 'c" d', "y", "z"),
+    ("-k", "--header", ":", "--results", "-.tsv", "echo", ":::", "a,b", "x", ":::", "c\td", "y", "z"),
+    ("-k", "--header", ":", "--results", "-.json", "echo", ":::", "a", "x"),
     ("-k", "--results", "-.json", "exit 3; echo", ":::", "a"),
     ("-k", "--results", "-.csv", "kill -9 $$; echo", ":::", "a"),
 ]

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import unittest
 
-from support import EndToEnd, is_finished, peak_megabytes, processes_with, query, wait_until
+from support import SLOWNESS, EndToEnd, is_finished, peak_megabytes, processes_with, query, wait_until
 
 SKIPPED = 77
 
@@ -141,7 +141,8 @@ class Pipe(EndToEnd):
             while taken < 64 << 20:  # and all goes on when they are read
                 taken += len(os.read(reading, 1 << 20))
             self.assertLess(self.size_of(where), 24 << 20)
-            self.assertLess(peak_megabytes(program.pid), 100)
+            if SLOWNESS == 1:  # sanitizers keep freed memory on purpose
+                self.assertLess(peak_megabytes(program.pid), 100)
         finally:
             os.close(reading)
             numbers.kill()
@@ -204,12 +205,16 @@ class Pipe(EndToEnd):
             (["--pipe"], "--pipe needs a command"),
             (["--block", "1M", "cat"], "need --pipe or --pipe-part"),
             (["--pipe", "--block", "-1", "cat"], "--block -N is for --pipe-part"),
-            (["--pipe", "-a", "x", "cat"], "use < FILE, or --pipe-part -a FILE"),
-            (["--pipe", "cat", ":::", "x"], "use < FILE, or --pipe-part -a FILE"),
+            (["--pipe", "-a", "-", "cat"], "- cannot name it as a source of arguments too"),
+            (["--pipe", "--resume", "--joblog", "l", "cat"], "a joblog does not have the input"),
             (["--pipe-part", "cat"], "--pipe-part needs files"),
             (["--pipe-part", "-a", "x", "-N2", "cat"], "--pipe-part does not count records"),
             (["--pipe", "--regexp", "--recend", "(", "cat"], "regular expression"),
-            (["--pipe", "--round-robin", "cat"], "--round-robin is not supported"),
+            (["--round-robin", "cat"], "need --pipe or --pipe-part"),
+            (["--pipe-part", "-a", "x", "--round-robin", "cat"], "--round-robin needs --pipe"),
+            (["--pipe", "--tee", "cat"], "--tee needs arguments"),
+            (["--pipe-part", "-a", "x", "--tee", "cat"], "--tee needs --pipe"),
+            (["--pipe", "--tee", "--round-robin", "cat", ":::", "x"], "exclude each other"),
             (["--pipe", "--call", "echo"], "--pipe"),
         ]:
             program = self.run_to_end("run", *words, status=102)

@@ -71,7 +71,7 @@ def page_frames():
 
 
 class Frames(unittest.TestCase):
-    CTRL = [1, 49, RUN, WORKER, 1, [1, 1], 0, 0, [], False, 1_000_000, 10_000_000, False]
+    CTRL = [1, 49, RUN, WORKER, 1, [1, 1], 0, 0, [], False, 1_000_000, 10_000_000, False, 0]
 
     def refuse(self, frame, run=codec.NO_RUN):
         with self.assertRaises(codec.Malformed):

@@ -48,8 +48,9 @@ class CoreTest(unittest.TestCase):
         self.assertEqual({type(effect) for effect in effects} - {Send}, set(), effects)
         return [effect.message for effect in effects]
 
-    def ctrl(self, generation=(1, 1), echo=0, confirms=(), complete=False, limit=0, heartbeat=1.0, lease=10.0, session=None, run=RUN, no_overlap=False):
-        message = Ctrl(WORKER, session or self.core.session, generation, limit, echo, list(confirms), complete, int(heartbeat * 1e6), int(lease * 1e6), no_overlap)
+    def ctrl(self, generation=(1, 1), echo=0, confirms=(), complete=False, limit=0, heartbeat=1.0, lease=10.0, session=None, run=RUN, no_overlap=False,
+             halt=codec.NO_HALT):
+        message = Ctrl(WORKER, session or self.core.session, generation, limit, echo, list(confirms), complete, int(heartbeat * 1e6), int(lease * 1e6), no_overlap, halt)
         self.core.on_frame(run, message, self.now)
 
     def job(self, *attempts, first=None, generation=(1, 1), spec=None, session=None):
@@ -481,6 +482,31 @@ class CoreTest(unittest.TestCase):
         self.now += 11
         self.job((1, 1, 1))
         self.assertEqual(self.core.results[(1, 1, 1)].item.outcome, codec.RETURNED)
+
+    # ---- halts
+
+    def test_a_halted_run_takes_nothing_more_and_lets_what_runs_end(self):
+        self.attach()
+        self.run_jobs((1, 1, 1))
+        self.ctrl(halt=codec.SOON)
+        self.job((2, 1, 2))  # it was on its way
+        (result,) = self.sent()
+        self.assertEqual([(item.attempt, item.outcome, item.reason) for item in result.items], [((2, 1, 2), codec.RETURNED, b"the run stops")])
+        self.end(1)
+        (result,) = self.sent()
+        self.assertEqual((result.items[0].outcome, result.limit), (codec.OK, 2))
+        self.ctrl()  # the halt is over
+        self.assertEqual(self.sent()[-1].limit, 4)
+
+    def test_a_halt_that_is_now_ends_what_runs(self):
+        self.attach()
+        self.run_jobs((1, 1, 1))
+        self.ctrl(halt=codec.NOW)
+        self.ctrl(halt=codec.NOW)
+        self.assertEqual(self.effects(), [Kill(1)])
+        self.end(1, outcome=codec.FAILED, signal=9)
+        (result,) = self.sent()
+        self.assertEqual([(item.outcome, item.reason, result.limit) for item in result.items], [(codec.CANCELLED, b"the run stops", 2)])
 
     # ---- specs, refusals
 

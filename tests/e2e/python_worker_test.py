@@ -6,7 +6,7 @@ import sys
 import unittest
 
 from heads import KillHead
-from support import HEAD_NOT_FOUND, INTERRUPTED, Program, Ring, TERMINATED, USAGE, children, is_finished, processes_with, query, wait_until
+from support import HEAD_NOT_FOUND, INTERRUPTED, Program, Ring, TERMINATED, USAGE, children, finished, is_finished, processes_with, query, wait_until
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 CLIENT = ROOT / "clients/python"
@@ -117,6 +117,12 @@ class Calls(PythonTest):
         ring.workers.append(worker)
         ring.wait(all_told=True)
         self.assertEqual(sorted(map(int, ring.sink.out.split())), [n * n for n in range(40)])
+
+    def test_a_halt_of_the_run_ends_what_runs(self):
+        ring = self.ring("evaluate", ["__import__('time').sleep(1000)", "1/0", *["2"] * 50], options=("--halt", "now,fail=1"))
+        ring.wait(1)
+        self.assertNotIn(1, finished(ring.run))
+        self.assertLess(len(finished(ring.run)), 52)
 
     def test_values_as_our_own_worker_prints_them(self):
         lines = ["None", "[1, -2, 2.5, 1e300, 'a\\n', b'\\xff', True]", "{'k': {'deep': ()}, 3: 'v'}", "'text'", "b'by\\x00tes'", "float('nan')", "100000.0"]

@@ -3,7 +3,7 @@ import contextlib
 import sqlite3
 import unittest
 
-from support import EndToEnd, Ring, finished, query, wait_until
+from support import EndToEnd, Ring, USAGE, finished, query, wait_until
 
 
 class Retry(EndToEnd):
@@ -41,6 +41,15 @@ class Retry(EndToEnd):
         self.run_to_end("retry", "r", "--lost", status=2)
         self.assertEqual(sum(journal.starts().values()), 6)
         self.assert_each_once(self.path / "r", 4, journal)
+
+    def test_a_job_whose_block_of_the_input_is_gone_keeps_its_row(self):
+        for cat in ([], ["--cat"]):
+            with self.subTest(cat=cat):
+                directory = "r" + "".join(cat)
+                self.run_to_end("run", "--pipe", "--block", "10k", *cat, "--run-dir", directory, "wc -l" + (" {}" if cat else ""), stdin=[str(i) for i in range(5000)])
+                said = self.run_to_end("retry", directory, "1", status=USAGE)
+                self.assertRegex(said.err, r"^pushmill retry: job 1: its input .*/inputs/1 is gone: ")
+                self.assertEqual(query(self.path / directory, "SELECT outcome FROM results WHERE job = 1"), [("ok",)])
 
     def test_large_outputs_of_before_stay_in_their_files(self):
         self.run_to_end("run", "--run-dir", "r", "[ -e fine ] || { head -c 200000 /dev/zero; exit 1; }; : {}", ":::", "1", status=1)

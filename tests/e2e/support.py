@@ -392,6 +392,7 @@ class Ring:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 worker.process.wait(3)
             if worker.is_running() and not all_told:
-                worker.stop()
+                worker.send(signal.SIGTERM)
+                self.test.assertIn(worker.wait(), (0, TERMINATED))  # 0: it is being told now
             else:
                 worker.wait(0)

@@ -47,11 +47,18 @@ class Template(EndToEnd):
         program = self.run_to_end("run", "-k", "-j1", "-q", "echo", "slot {%} of {}", ":::", "a b")
         self.assertEqual(program.out.decode(), "slot 1 of a b\n")
 
+    def test_of_ten_slots_the_shell_pads_the_number(self):
+        self.assertEqual(self.run_to_end("run", "--plus", "-j10", "echo x{0%}", ":::", "a").out, b"x01\n")
+
+    def test_the_number_of_jobs_is_known_before_the_first(self):
+        self.assertEqual(self.run_to_end("run", "-k", "--plus", "echo {#}/{##} {0#} {}", stdin=range(10)).out, b"".join(b"%d/10 %02d %d\n" % (n + 1, n + 1, n) for n in range(10)))
+        self.assertEqual(self.run_to_end("run", "-k", "--plus", "--tagstring", "{##}", "-N2", "echo", ":::", "a", "b", "c").out, b"2\ta b\n2\tc\n")
+        self.assertIn("{##}", self.run_to_end("run", "--pipe", "--plus", "echo {##}", stdin=[1], status=102).err)
+
     def test_what_is_not_supported_is_refused_by_name(self):
         for words, said in {
             ("echo", "{= s/a/b/ =}"): "{= PERL =}",
             ("--plus", "echo", "{uniq}"): "{uniq}",
-            ("--plus", "echo", "{##}"): "{##}",
             ("--rpl", "{x} system(1)", "echo", "{x}"): "--rpl",
             ("--parens", ",,,,", "echo"): "--parens",
             ("--argv",): "--argv",

@@ -46,7 +46,8 @@ void read_columns(std::string_view bytes, unsigned char kind, std::size_t most_r
   static const int file = ::memfd_create("csv", MFD_CLOEXEC);
   MUST(::ftruncate(file, 0) == 0 && ::pwrite(file, bytes.data(), bytes.size(), 0) == static_cast<ssize_t>(bytes.size()) && ::lseek(file, 0, SEEK_SET) == 0);
   ventilator::Input input(ventilator::JobSource::standard_input(file, {"\n", (kind & 4) != 0 ? std::optional(',') : std::nullopt}));
-  input.measure_with([](const ventilator::Arguments& arguments) { return 2 * arguments.values.size(); });
+  auto made = ventilator::Template::parse({"a"}, {});
+  input.serve(made, 0);
   if ((kind & 8) != 0) input.pack({true, most_records, false, most_bytes + 1, (kind & 16) != 0 ? 3u : 0u});
   base::JobId number = 0;
   auto state = ventilator::SourceState::More;

@@ -216,6 +216,26 @@ TEST_CASE("the last line is missed though its job was retried: the joblog is wri
   CHECK(content(folder / "joblog") == kHeader + line(1));
 }
 
+TEST_CASE("the joblog of a retried job that stands there under another number goes on", "[joblog]") {
+  TemporaryFolder folder;
+  {
+    auto log = open_log(folder.path());
+    Joblog joblog = open_joblog(folder / "joblog", *log);
+    Row row = ok_row(2);
+    wire::encode_label({41, "", "", {}}, row.result.label);
+    joblog.add(row);
+    log->finish(Row(row));
+    log->joblog(*joblog.flush());
+    commit(*log);
+  }
+  const std::string before = content(folder / "joblog");
+  REQUIRE(ResultLog::retry(folder.path(), {sink::RetryChoice::Which::Named, {2}}, 2));
+  auto log = open_log(folder.path());
+  Joblog joblog = open_joblog(folder / "joblog", *log);
+  add(joblog, *log, 3);
+  CHECK(content(folder / "joblog") == before + line(3));
+}
+
 TEST_CASE("a lost, damaged, shorter or exchanged joblog is written anew from results.db", "[joblog]") {
   TemporaryFolder folder;
   auto log = open_log(folder.path());
@@ -258,7 +278,7 @@ TEST_CASE("a full disk loses no line of the joblog, and any other error is not w
   joblog.add(ok_row(2));
   const auto mark = joblog.flush();
   REQUIRE(mark);
-  CHECK(*mark == sink::JoblogMark{content(folder / "joblog").size(), 2, 2});
+  CHECK(*mark == sink::JoblogMark{content(folder / "joblog").size(), 2, 2, 2});
   CHECK(content(folder / "joblog") == kHeader + line(1) + line(2));
 }
 
@@ -305,8 +325,30 @@ TEST_CASE("a joblog that is to be appended to keeps what is in it", "[joblog]") 
   }
   CHECK(content(path) == before + line(2) + line(3));
   auto log = open_log(other.path());
+  Joblog joblog = open_joblog("+" + path, *log);
+  CHECK(content(path) == before + line(2) + line(3));  // for all we know the last one is another run's
+  add(joblog, *log, 4);
+  CHECK(content(path) == before + line(2) + line(3) + line(4));
+}
+
+TEST_CASE("two runs that append to one joblog at a time keep each other's lines", "[joblog]") {
+  const TemporaryFolder folder, other;
+  const std::string path = folder / "joblog";
+  auto log = open_log(folder.path()), other_log = open_log(other.path());
+  {
+    Joblog joblog = open_joblog("+" + path, *log), other_joblog = open_joblog("+" + path, *other_log);
+    add(joblog, *log, 1);
+    add(other_joblog, *other_log, 2);
+    add(joblog, *log, 3);
+    commit(*log);
+    add(other_joblog, *other_log, 4);
+    commit(*other_log);
+  }
+  const std::string all = content(path);
+  CHECK(all.ends_with(line(1) + line(2) + line(3) + line(4)));
   open_joblog("+" + path, *log);
-  CHECK(content(path) == before + line(2));
+  open_joblog("+" + path, *other_log);
+  CHECK(content(path) == all);
 }
 
 TEST_CASE("a job has in the joblog the number that its user counts", "[joblog]") {

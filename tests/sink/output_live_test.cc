@@ -1,5 +1,6 @@
 // Outputs of jobs that run, and outputs that go to files, as the writer's thread writes them.
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "output_support.h"
@@ -247,8 +248,29 @@ TEST_CASE("a file of --out is there whole and of a success only", "[output_write
   run.finish(std::move(fine));
   run.wait();
   CHECK(content(run.folder / "a") == "whole");
-  CHECK_FALSE(std::filesystem::exists(run.folder / "a.pushmill-part"));
+  for (const auto& entry : std::filesystem::directory_iterator(run.folder.path())) CHECK_FALSE(entry.path().filename().string().starts_with(".pushmill-"));
   CHECK(content(run.folder / "out").empty());
+}
+
+TEST_CASE("a file of --out that is a link stays one, a pipe is written to, and its name may be as long as names can be", "[output_writer]") {
+  Run run({.form = Presentation::Form::Out});
+  const std::string longest(255, 'n');
+  std::filesystem::create_symlink("real", run.folder / "link");
+  REQUIRE(::mkfifo((run.folder / "pipe").c_str(), 0600) == 0);
+  const io::UniqueFd reader(::open((run.folder / "pipe").c_str(), O_RDWR | O_NONBLOCK));
+  base::JobId job = 0;
+  for (const std::string& name : {std::string("link"), std::string("pipe"), longest}) {
+    sink::Row row = ok_row(++job, "whole");
+    row.result.label = encoded({0, "", run.folder / name, {}});
+    run.finish(std::move(row));
+  }
+  run.wait();
+  CHECK(std::filesystem::is_symlink(run.folder / "link"));
+  CHECK(content(run.folder / "real") == "whole");
+  CHECK(std::filesystem::is_fifo(run.folder / "pipe"));
+  char text[10];
+  CHECK(::read(reader.get(), text, sizeof text) == 5);
+  CHECK(content(run.folder / longest) == "whole");
 }
 
 TEST_CASE("a missing directory of --out is told in one line, and the job is not out", "[output_writer]") {

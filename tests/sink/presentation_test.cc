@@ -77,10 +77,12 @@ TEST_CASE("a line of CSV has quotes where it needs them", "[presentation]") {
 }
 
 TEST_CASE("the first line of a table names the columns", "[presentation]") {
-  CHECK(sink::table_head({.form = Form::Csv}, 2) == "Seq,Host,Starttime,JobRuntime,Send,Receive,Exitval,Signal,Command,V1,V2,Stdout,Stderr\n");
-  CHECK(sink::table_head({.form = Form::Tsv}, 0) == "Seq\tHost\tStarttime\tJobRuntime\tSend\tReceive\tExitval\tSignal\tCommand\tStdout\tStderr\n");
-  CHECK(sink::table_head({.form = Form::Json}, 2).empty());
-  CHECK(sink::table_head({}, 2).empty());
+  CHECK(sink::table_head({.form = Form::Csv}, {.values = {"a", "b"}}) == "Seq,Host,Starttime,JobRuntime,Send,Receive,Exitval,Signal,Command,V1,V2,Stdout,Stderr\n");
+  const std::string names("a,\0b\0", 5);
+  CHECK_THAT(sink::table_head({.form = Form::Csv}, {.destination = names, .values = {"1", "2", "3"}}), Catch::EndsWith(",Command,\"a,\",b,V3,Stdout,Stderr\n"));
+  CHECK(sink::table_head({.form = Form::Tsv}, {}) == "Seq\tHost\tStarttime\tJobRuntime\tSend\tReceive\tExitval\tSignal\tCommand\tStdout\tStderr\n");
+  CHECK(sink::table_head({.form = Form::Json}, {.values = {"a"}}).empty());
+  CHECK(sink::table_head({}, {.values = {"a"}}).empty());
 }
 
 TEST_CASE("an object of JSON a job", "[presentation]") {

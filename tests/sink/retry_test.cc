@@ -132,3 +132,31 @@ TEST_CASE("files of retried attempts are still known", "[retry]") {
   REQUIRE(ResultLog::retry(folder.path(), {}, 7));
   CHECK(open_log(folder.path())->files()->contains("outputs/1.1.1.out"));
 }
+
+TEST_CASE("settled failures stay in the log and count no more", "[retry]") {
+  TemporaryFolder folder;
+  given_run(folder);
+  CHECK(ResultLog::failures(folder.path(), true)->size() == 0);
+  CHECK(ResultLog::failures(folder.path(), false)->size() == 2);
+  REQUIRE(ResultLog::settle(folder.path()));
+  CHECK(ask(folder, kRows) == "1 2 3 4");
+  const auto peek = ResultLog::peek(folder.path());
+  REQUIRE(peek);
+  CHECK((peek->finished == 4 && peek->failed == 0 && !peek->ended));
+  CHECK(ResultLog::failures(folder.path(), true)->size() == 2);
+  CHECK(*ResultLog::retry(folder.path(), {}, 7) == 0);
+  CHECK(*ResultLog::retry(folder.path(), {RetryChoice::Which::Lost, {}}, 7) == 0);
+}
+
+TEST_CASE("the numbers of settled rows are not given again when a retry has taken the rows", "[retry]") {
+  TemporaryFolder folder;
+  given_run(folder);
+  REQUIRE(ResultLog::settle(folder.path()));
+  CHECK(*ResultLog::retry(folder.path(), {RetryChoice::Which::Named, {4, 3}}, 7) == 2);
+  REQUIRE(ResultLog::settle(folder.path()));  // nor does it forget what it has covered
+  auto log = open_log(folder.path());
+  CHECK(log->recovered().settled_seq == 4);
+  CHECK(log->finish(failed(3)) == 5);
+  commit(*log);
+  CHECK(ResultLog::peek(folder.path())->failed == 1);
+}

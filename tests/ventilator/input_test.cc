@@ -11,6 +11,7 @@
 #include "base/job.h"
 #include "ventilator/joblog_reader.h"
 #include "ventilator/options_input.h"
+#include "wire/limits.h"
 
 using namespace ventilator;
 
@@ -48,12 +49,6 @@ InputOptions file(const File& file) {
   return options;
 }
 
-std::size_t length(const Arguments& arguments) {
-  std::size_t bytes = 4;  // echo
-  for (const std::string_view value : arguments.values) bytes += 1 + value.size();
-  return bytes;
-}
-
 // All jobs, asked for a few at a time, and their numbers.
 struct Read {
   Jobs jobs;
@@ -64,9 +59,9 @@ struct Read {
   std::string error;
 };
 
-Read read(Input input, std::size_t max_jobs = 3, std::size_t max_bytes = 1000) {
+Read read(Input input, std::size_t max_jobs = 3, std::size_t max_bytes = 1000, std::uint64_t seed = 0, Template made = Template::parse({"echo"}, {})) {
   Read result;
-  input.measure_with(length);
+  input.serve(made, seed);
   while (result.state == SourceState::More) {
     result.state = input.read(max_jobs, max_bytes);
     for (const Arguments& job : input.jobs()) {
@@ -182,6 +177,15 @@ TEST_CASE("columns are cut where the expression matches, as Perl's split does", 
   CHECK_FALSE(Columns::split_at("[", Trim::None));
 }
 
+TEST_CASE("an expression may go back and forth over a long record", "[input]") {
+  std::string record;
+  for (int i = 0; i < 50'000; ++i) record += "ab";
+  const File input(record + ",x\n");
+  InputOptions options = file(input);
+  options.colsep = "(?:a|b)*,";
+  CHECK(jobs(options) == Jobs{{"", "x"}});
+}
+
 TEST_CASE("CSV has quotes, quotes within, and newlines in its values", "[input]") {
   const auto csv = [](const std::string& text) {
     const File input(text);
@@ -240,6 +244,17 @@ TEST_CASE("a line that ends with a blank goes on in the next with -L", "[input]"
   CHECK(jobs(options) == Jobs{{"a"}, {"b c"}, {"d "}});
 }
 
+TEST_CASE("lines that go on and on are one record only as long as a job may be", "[input]") {
+  std::string text;
+  for (std::size_t i = 0; i < wire::kMaxJob / 1000 + 5; ++i) text.append(999, 'x').append(" \n");
+  const File input(text);
+  InputOptions options = file(input);
+  options.max_lines = 1;
+  const Read result = read(options);
+  REQUIRE(result.jobs.size() == 2);
+  CHECK(result.jobs[0][0].size() > wire::kMaxJob);
+}
+
 TEST_CASE("the last records are spread over the slots with -m and -X", "[input]") {
   InputOptions options = sources({arguments({"1", "2", "3", "4", "5", "6", "7", "8", "9", "10"})});
   options.m = true;
@@ -264,14 +279,41 @@ TEST_CASE("shuffled rows are all there, in an order that the seed says", "[input
   const auto with = [&](std::uint64_t seed) {
     auto input = open_input(options, "", 1);
     REQUIRE(input);
-    input->seed(seed);
-    return read(std::move(*input)).jobs;
+    return read(std::move(*input), 3, 1000, seed).jobs;
   };
   CHECK(with(1) == with(1));
   CHECK(with(1) != with(2));
   Jobs sorted = with(1);
   std::sort(sorted.begin(), sorted.end());
   CHECK(sorted == Jobs{{"1"}, {"2"}, {"3"}, {"4"}, {"5"}, {"6"}, {"7"}, {"8"}});
+}
+
+TEST_CASE("where the template has the number of jobs, all rows are read before the first", "[input]") {
+  ReplacementOptions plus;
+  plus.plus = true;
+  const auto lines = [&](InputOptions options, const std::string& text, std::size_t max_jobs = 3) {
+    auto made = Template::parse({text}, {}, plus);
+    auto input = open_input(options, "", 2);
+    REQUIRE(input);
+    input->serve(made, 1);
+    std::vector<std::string> found;
+    for (auto state = SourceState::More; state == SourceState::More;) {
+      state = input->read(max_jobs, 1000);
+      for (const Arguments& job : input->jobs()) found.push_back(std::get<base::Command>(made.compose(job)->work).line);
+    }
+    return found;
+  };
+  InputOptions options = sources({arguments({"1", "2", "3", "4", "5", "6", "7", "8", "9", "10"})});
+  const auto all = lines(options, "{##} {0#} {}");
+  REQUIRE(all.size() == 10);
+  CHECK((all[0] == "10 01 1" && all[9] == "10 10 10"));
+  CHECK(lines(options, "{##} {0#} {}", 100) == all);
+  options.max_args = 4;
+  CHECK(lines(options, "{##}: {}") == std::vector<std::string>{"3: 1 2 3 4", "3: 5 6 7 8", "3: 9 10"});
+  options.header = ":";
+  options.has_header = true;
+  CHECK(lines(options, "{##}: {1}") == std::vector<std::string>{"3: 2", "3: 6", "3: 10"});
+  CHECK(lines(sources({arguments({})}), "{##}").empty());
 }
 
 TEST_CASE("a joblog says which numbers are left out, by its last line of each", "[input]") {

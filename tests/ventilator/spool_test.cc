@@ -1,3 +1,4 @@
+#include "ventilator/done_jobs.h"
 #include "ventilator/spool.h"
 
 #include <catch2/catch.hpp>
@@ -506,4 +507,61 @@ TEST_CASE("a run whose dispatches were not kept is not continued at most once, n
     CHECK(spool.keep_dispatches(keeps));
     check_error(spool.keep_dispatches(!keeps), Error::Kind::Conflict, keeps ? "this run was begun with --at-most-once" : "this run was begun without --at-most-once");
   }
+}
+
+TEST_CASE("a run goes on with another call behind what it has", "[spool]") {
+  const Directory directory;
+  {
+    Spool spool = opened(directory);
+    REQUIRE(spool.describe_run("old {}", "arguments", "old origin"));
+    REQUIRE(spool.append(commands(1, 2)));
+    REQUIRE(spool.commit_end_of_input(false, ""));
+    REQUIRE(spool.commit_ended(1));
+  }
+  REQUIRE(Spool::go_on(directory.path(), "new {}", "new origin"));
+  Spool spool = opened(directory);
+  CHECK(!spool.summary().ended);
+  CHECK(!spool.summary().end_of_input);
+  CHECK(spool.summary().origin == "new origin");
+  CHECK(spool.describe_run("new {}", "standard input", "unused"));
+  REQUIRE(spool.append(commands(3, 1)));
+  CHECK(spool.summary().accepted == 3);
+}
+
+TEST_CASE("a job is done whatever its number and label, and however it is limited or ended", "[spool]") {
+  const Directory directory;
+  base::Command command{"echo a"};
+  command.directory = "/";
+  const auto encoded = [](const base::JobSpec& spec) {
+    std::string bytes;
+    wire::encode_spec(spec, bytes);
+    return bytes;
+  };
+  REQUIRE(opened(directory).append(Specs{encoded({base::Command{"false"}}), encoded({command})}));
+  base::JobSet failed;
+  failed.insert(1);
+  const auto done = ventilator::DoneJobs::read(directory.path(), failed);
+  REQUIRE(done);
+  CHECK(done->accepted() == 2);
+  CHECK_FALSE(done->contains({base::Command{"false"}}));
+
+  base::JobSpec same{command, base::Duration(7), "label"};
+  auto& as_well = std::get<base::Command>(same.work);
+  as_well.nice = 3;
+  as_well.live = as_well.kill_leftovers = true;
+  as_well.environment = {"A=1"};
+  CHECK(done->contains(same));
+
+  const auto differs = [&](auto change) {
+    base::Command other = command;
+    change(other);
+    return !done->contains({other});
+  };
+  CHECK(differs([](base::Command& other) { other.line += ' '; }));
+  CHECK(differs([](base::Command& other) { other.directory = "/tmp"; }));
+  CHECK(differs([](base::Command& other) { other.shell = "/bin/bash"; }));
+  CHECK(differs([](base::Command& other) { other.stdin_bytes = "a"; }));
+  CHECK(differs([](base::Command& other) { other.input.mark = 1; }));
+  CHECK(differs([](base::Command& other) { other.slot_marks = {1}; }));
+  CHECK(ventilator::DoneJobs::read(directory.path() + "/none", {})->accepted() == 0);
 }

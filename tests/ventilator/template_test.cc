@@ -374,6 +374,15 @@ TEST_CASE("a line of many values is refused when it is too long", "[template]") 
   CHECK(refused.error().message.find("record 3 makes a command line of more than 131071 bytes") == 0);
 }
 
+TEST_CASE("the width of the slot is that of the greatest", "[template]") {
+  ReplacementOptions plus;
+  plus.plus = true;
+  plus.slots = 9;
+  CHECK(command_of({"echo {0%}"}, {"a"}, plus).slot_marks.size() == 1);
+  plus.slots = 10;
+  CHECK(command_of({"echo {0%} {}"}, {"a"}, plus).line == "echo $(printf %02d $PARALLEL_JOBSLOT) a");
+}
+
 TEST_CASE("labels are made only where they are asked for", "[template]") {
   const auto spec = Template::parse({"echo"}, {}).compose({1, {"a"}});
   REQUIRE(spec);
@@ -398,6 +407,11 @@ TEST_CASE("labels say what GNU parallel says", "[template]") {
   repeat.many = ventilator::Many::Repeat;
   CHECK(label_of({.results = "n"}, {"1", "2"}, repeat).destination == "n/1/1/1/2/");
   CHECK(label_of({.results = "x.csv", .values = true}, {"1", "b"}).values == Words{"1", "b"});
+  CHECK(label_of({.results = "x.csv", .values = true}, {"1", "b"}, {}, {"k", "l"}).destination == std::string("k\0l\0", 4));
+  CHECK(label_of({.tagstring = "a\\tb\\n{}"}, {"v\\t"}).tag == "a\tb\nv\\t");
+  ReplacementOptions filter;
+  filter.is_filter = true;
+  CHECK(label_of({.results = "d"}, {}, filter).destination == "d/7/");
 }
 
 TEST_CASE("what a template cannot do is refused by name", "[template]") {
@@ -411,6 +425,8 @@ TEST_CASE("what a template cannot do is refused by name", "[template]") {
   CHECK(why({"echo", "{}", "{=", "{##}", "{uniq}"}, {}).empty());
   CHECK(says(why({"echo {= s/a/b/ =}"}, {}), "{= PERL =}"));
   CHECK(says(why({"echo {uniq}"}, plus), "{uniq}"));
+  CHECK(why({"echo {##} {0#} {0%}"}, plus).empty());
+  plus.total.reset();
   CHECK(says(why({"echo {##}"}, plus), "{##}"));
   for (const char* perl : {"{x} system(1)", "{x} s/a/$b/", "{x} s/a", "{x} s/(/b/", "{(.*)} s/a//", "{x} s/a/b/e", "{x} $_=1", "{x} s/a/b/ ||", " s/a/b/"}) {
     own.own = {perl};

@@ -206,4 +206,10 @@ TEST_CASE("a share of the median is a limit once three jobs have succeeded", "[g
   CHECK(limit.take_overdue(kNow + 5s).empty());
 }
 
+TEST_CASE("the limit of short jobs is a second, whatever share of their median is wanted", "[gate]") {
+  worker::RelativeLimit limit(200);
+  for (int i = 0; i < 3; ++i) limit.note_ended(kFirst, true, 1ms);
+  CHECK(limit.limit() == 1s);
+}
+
 }  // namespace

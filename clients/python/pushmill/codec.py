@@ -15,6 +15,7 @@ NO_RUN = bytes(16)
 NO_GENERATION = (0, 0)
 
 OK, FAILED, TIMEOUT, LOST, RETURNED, CANCELLED = range(6)  # outcomes; 7, out of memory, is said of commands only
+NO_HALT, SOON, NOW = range(3)  # a halt of the run: start nothing more; end what runs, too
 RUNNING, ENDED = 1, 2  # phases of a held attempt
 
 
@@ -111,6 +112,7 @@ class Ctrl(NamedTuple):
     heartbeat: int
     lease: int
     no_overlap: bool
+    halt: int = 0  # NO_HALT, SOON, NOW
 
 
 class Refused(NamedTuple):
@@ -182,7 +184,7 @@ _attempt, _generation = _structure(_u64, _u64, _u64), _structure(_u64, _u64)
 
 MESSAGES = {
     48: (Job, _structure(_id, _u64, _generation, _u64, _u64, _list(_structure(_attempt, _bytes)))),
-    49: (Ctrl, _structure(_id, _u64, _generation, _u64, _u64, _list(_attempt), _bool, _period, _period, _bool)),
+    49: (Ctrl, _structure(_id, _u64, _generation, _u64, _u64, _list(_attempt), _bool, _period, _period, _bool, _u32)),
     50: (Refused, _structure(_id, _bytes)),
     51: (Free, _structure(_id, _u64, _generation, _list(_structure(_attempt, _integer(0, 1), _u64)))),
 }

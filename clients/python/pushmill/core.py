@@ -15,6 +15,7 @@ WINDOW = 1 << 20  # of a stream on its way: a STATE behind it is not to come lat
 NO_COMMANDS = b"this worker runs calls of Python handlers only: a command needs pushmill's own worker"
 
 STOPPING = b"the worker is stopping"
+HALTED = b"the run stops"
 OVERDUE = b"ended with its lease: nothing had been heard of the sink"
 
 RUN_COMPLETE, HEAD_NOT_FOUND = 0, 105  # exit statuses
@@ -60,7 +61,8 @@ class Held:
     deadline: Optional[float]
     listed_from: int = 0  # number of the first STATE that lists it
     sent_at: float = 0.0  # of the newest STATE known to have been read that permits it to run
-    killed_as: Optional[int] = None  # the outcome, once it is to be killed
+    killed_as: Optional[int] = None  # the outcome, once it is to be killed,
+    why: bytes = b""                 # and its reason
 
 
 @dataclasses.dataclass
@@ -104,7 +106,7 @@ class Core:
         self.head_timeout, self.hold_timeout = head_timeout, hold_timeout
         self.run, self.endpoint = NO_RUN, ""
         self.session, self.state_seq, self.newest_echo = 0, 0, 0
-        self.heartbeat, self.lease, self.no_overlap = 1.0, 10.0, False
+        self.heartbeat, self.lease, self.no_overlap, self.halt = 1.0, 10.0, False, codec.NO_HALT
         self.states, self.echoed_at = {}, float("-inf")  # {state_seq: when it was sent}; when the newest echoed one was
         self.held, self.results = {}, {}
         self.free_slots = list(range(slots, 0, -1))
@@ -142,8 +144,7 @@ class Core:
             return
         attempt, held = next((attempt, held) for attempt, held in self.held.items() if held.slot == slot)
         if held.killed_as is not None and item.signal:
-            why = STOPPING if self.stop_status is not None else OVERDUE
-            item = item._replace(outcome=held.killed_as, reason=why if held.killed_as == codec.CANCELLED else b"")
+            item = item._replace(outcome=held.killed_as, reason=held.why)
         self.free_slots.append(slot)
         self.busy_at = now
         self._end(attempt, held.call, item._replace(slot=slot))
@@ -154,7 +155,7 @@ class Core:
             return
         self.stop_status, self.leave_at = status, now + min(self.lease, CONFIRM_PATIENCE)
         for held in self.held.values():
-            self._kill(held, codec.CANCELLED)
+            self._kill(held, codec.CANCELLED, STOPPING)
 
     def on_time(self, now):
         if self.has_left:
@@ -242,6 +243,8 @@ class Core:
             self._end(attempt, job, Item(attempt, codec.FAILED, exit_code=126, reason=NO_COMMANDS))
         elif self.stop_status is not None:
             self._end(attempt, job, Item(attempt, codec.RETURNED, reason=STOPPING))
+        elif self.halt != codec.NO_HALT:
+            self._end(attempt, job, Item(attempt, codec.RETURNED, reason=HALTED))
         elif self.no_overlap and now >= self.echoed_at + self.lease:
             self._end(attempt, job, Item(attempt, codec.RETURNED, reason=OVERDUE))
         else:
@@ -259,6 +262,9 @@ class Core:
         self.lease = max(ctrl.lease / 1e6, self.heartbeat)
         self.no_overlap = self.no_overlap or ctrl.no_overlap
         self.state_at = min(self.state_at, now + self.heartbeat)
+        self.halt = ctrl.halt  # 4.18
+        for held in self.held.values() if self.halt == codec.NOW else ():
+            self._kill(held, codec.CANCELLED, HALTED)
         for attempt in ctrl.confirms:
             self.results.pop(attempt, None)
         if ctrl.complete:
@@ -282,16 +288,16 @@ class Core:
 
     # ---- jobs
 
-    def _kill(self, held, outcome):
+    def _kill(self, held, outcome, why=b""):
         if held.killed_as is None:
-            held.killed_as, held.deadline = outcome, None
+            held.killed_as, held.why, held.deadline = outcome, why, None
             self._effects.append(Kill(held.slot))
 
     def _end_overdue(self, now):
         """4.17: others may soon run them."""
         for held in self.held.values() if self.no_overlap else ():
             if now >= held.sent_at + self.lease:
-                self._kill(held, codec.CANCELLED)
+                self._kill(held, codec.CANCELLED, OVERDUE)
 
     def _end(self, attempt, job, item):
         self.held.pop(attempt, None)
@@ -306,7 +312,7 @@ class Core:
         """Section 5, with a window of the slots. Whether the limit was raised."""
         is_full = len(self.results) >= MAX_UNCONFIRMED or sum(result.size for result in self.results.values()) >= MAX_UNCONFIRMED_BYTES
         limit = self.received + self.slots - len(self.held)
-        if self.generation == NO_GENERATION or self.stop_status is not None or is_full or limit <= self.limit:
+        if self.generation == NO_GENERATION or self.stop_status is not None or self.halt != codec.NO_HALT or is_full or limit <= self.limit:
             return False
         self.limit = limit
         return True
