@@ -35,6 +35,7 @@ std::optional<cli::Leave> parse(const std::vector<std::string>& arguments, Optio
   if (auto leave = check_input(options.input, false)) return leave;
   if (auto leave = check_pipe(options.pipe, options.input, !options.words.empty())) return leave;
   if (options.pipe.names_files()) return cli::Leave{cli::kExitUsage, "--cat and --fifo are for pushmill run: workers elsewhere do not see the files; read standard input\n"};
+  if (options.pipe.round_robin) return cli::Leave{cli::kExitUsage, "--round-robin is for pushmill run: how many jobs run at a time depends on the workers\n"};
   if (options.pipe.pipe_part && options.pipe.block.value_or(-1) < 0)
     return cli::Leave{cli::kExitUsage, "--pipe-part needs --block SIZE here: how many jobs run at a time depends on the workers\n"};
   if (options.input.repeats_words()) options.replacements.many = Many::Repeat;

@@ -80,6 +80,13 @@ class RemoteInput(EndToEnd):
         ring.wait()
         self.assert_all_came_out(ring, given)
 
+    def test_each_job_of_tee_gets_the_whole_input(self):
+        given = lines_of(3, self.seed)
+        ring = self.ring("--pipe", "--tee", "cat; :", ":::", "a", "b", given=given)
+        ring.start_worker("-j2")
+        ring.wait()
+        self.assertTrue(ring.sink.out == given + given, "another byte")
+
     def test_a_worker_on_this_host_reads_the_files_itself(self):
         given = lines_of(4, self.seed)
         ring = self.ring("--pipe", "--block", "1M", "readlink /proc/self/fd/0 >&2; cat", given=given, transport="ipc")
@@ -142,6 +149,7 @@ class RemoteInput(EndToEnd):
         for words, text in [
             (["--pipe", "--cat", "wc {}"], "--cat and --fifo are for pushmill run"),
             (["--pipe-part", "-a", "x", "cat"], "--pipe-part needs --block SIZE"),
+            (["--pipe", "--round-robin", "cat"], "--round-robin is for pushmill run"),
             (["--pipe"], "--pipe needs a command"),
         ]:
             program = self.start("ventilator", "--sink", f"ipc://{self.path}/s", "--run-dir", self.path / "r", *words)
