@@ -56,7 +56,7 @@ base::Result<int> dry_run(const RunOptions& options, const std::string& shell) {
       if (std::fwrite(line.data(), 1, line.size(), stdout) != line.size())
         return base::Error{base::Error::Kind::Io, std::string("cannot write to standard output: ") + std::strerror(errno)};
     }
-    std::fflush(stdout);
+    if (std::fflush(stdout) != 0) return base::Error{base::Error::Kind::Io, std::string("cannot write to standard output: ") + std::strerror(errno)};
   }
   if (state == ventilator::SourceState::Error) return input->error();
   return cli::kExitOk;

@@ -44,6 +44,7 @@ bool BlockCutter::take_header() {
       const std::size_t newline = rest().find('\n', length);
       if (newline == std::string_view::npos && !is_at_end_) return false;
       length = newline == std::string_view::npos ? rest().size() : newline + 1;
+      if (newline == std::string_view::npos) break;
     }
   }
   header_ = rest().substr(0, length);
@@ -57,7 +58,7 @@ std::optional<std::size_t> BlockCutter::cut_by_count() {
   const bool is_part = ends_.is_regexp() && (rest().size() > plan_.bytes || !is_at_end_);
   if (is_part && rest().size() < plan_.bytes) return std::nullopt;
   const std::string_view bytes = is_part ? rest().substr(0, plan_.bytes) : rest();
-  const std::uint64_t wanted = plan_.records * plan_.lines;
+  const std::uint64_t wanted = plan_.lines > UINT64_MAX / plan_.records ? UINT64_MAX : plan_.records * plan_.lines;
   while (seen_ < wanted) {
     const std::size_t end = ends_.next(bytes, std::max(last_end_, looked_at_));
     if (end == RecordEnds::kNone) {

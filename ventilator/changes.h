@@ -19,7 +19,7 @@ struct Change {
     Extensions,   // its last `count` extensions
     Edit,         // as the user's own replacement string says
   } kind = Kind::None;
-  std::uint8_t count = 1;  // of extensions; the number of the edit
+  std::uint32_t count = 1;  // of extensions; the number of the edit
   bool operator==(const Change&) const = default;
 };
 

@@ -56,8 +56,10 @@ void add_commands(CLI::App& app, CommandOptions& options) {
     options.environment.clear();
     for (const std::string& list : lists) {
       std::istringstream names(list);
-      for (std::string name; std::getline(names, name, ',');)
+      for (std::string name; std::getline(names, name, ',');) {
+        if (name.find('=') != std::string::npos) throw wrong("--env: '" + name + "' is no name of a variable: set it before, and name it here");
         if (!name.empty()) options.environment.push_back(name);
+      }
     }
   }, "variables and exported functions that travel with each job as they are now: names with commas between, or _ for all; jobs have what their worker has besides")
       ->type_name("NAME,...")->allow_extra_args(false);

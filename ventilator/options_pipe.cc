@@ -95,6 +95,7 @@ std::optional<cli::Leave> check_pipe(const PipeOptions& options, const InputOpti
   }
   if (!has_command) return wrong(name + " needs a command that reads standard input");
   if (input.reads_joblog()) return wrong(name + " does not go with --resume, --resume-failed and --retry-failed: a joblog does not have the input; use --run-dir DIR and pushmill resume");
+  if (input.shuf || input.skips_first_line) return wrong(std::string(input.shuf ? "--shuf" : "--skip-first-line") + " is for arguments, not for the input of " + name);
   if (options.pipe && options.pipe_part) return wrong("--pipe and --pipe-part exclude each other");
   const bool has_sources = !input.files.empty() || !input.sources.empty();
   if (options.pipe && has_sources && input.reads_standard_input()) return wrong("--pipe reads standard input: - cannot name it as a source of arguments too");

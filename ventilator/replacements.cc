@@ -72,7 +72,8 @@ base::Result<Replacements> Replacements::make(const ReplacementOptions& options)
   made->plus_ = options.plus;
   made->has_total_ = options.total.has_value();
   const auto value = [&](const std::string& text, Change change) { made->add(text, {Replacement::Kind::Value, change}); };
-  for (const std::string& own : options.own) {
+  for (auto given = options.own.rbegin(); given != options.own.rend(); ++given) {  // of two for one string the latter counts
+    const std::string& own = *given;
     const std::size_t blank = std::min(own.find_first_of(" \t\n"), own.size());
     const std::string tag = own.substr(0, blank);
     if (tag.empty()) return Error{Error::Kind::Usage, "--rpl '" + own + "': the replacement string is missing before the blank"};
@@ -80,7 +81,7 @@ base::Result<Replacements> Replacements::make(const ReplacementOptions& options)
     auto edit = Edit::parse(std::string_view(own).substr(blank));
     if (!edit) return Error{Error::Kind::Usage, "--rpl: " + edit.error().message + "; compute anything else in the command itself, which is a shell line"};
     made->edits_->push_back(std::move(*edit));
-    value(tag, {Kind::Edit, static_cast<std::uint8_t>(made->edits_->size() - 1)});
+    value(tag, {Kind::Edit, static_cast<std::uint32_t>(made->edits_->size() - 1)});
   }
   value(options.value, {Kind::None});
   value(options.stem, {Kind::Stem});
@@ -150,11 +151,11 @@ std::optional<Replacements::Found> Replacements::positional(std::string_view tex
 std::optional<Replacements::Found> Replacements::dynamic(std::string_view text) const {
   if (!plus_) return std::nullopt;
   const std::size_t end = text.substr(0, kLongestExpansion).find('}');
-  if (end == std::string_view::npos || end < 3 || edits_->size() > UINT8_MAX) return std::nullopt;
+  if (end == std::string_view::npos || end < 3) return std::nullopt;
   auto edit = Edit::expansion(text.substr(1, end - 1));
   if (!edit) return std::nullopt;
   edits_->push_back(std::move(*edit));
-  return Found{end + 1, {Replacement::Kind::Value, {Kind::Edit, static_cast<std::uint8_t>(edits_->size() - 1)}}};
+  return Found{end + 1, {Replacement::Kind::Value, {Kind::Edit, static_cast<std::uint32_t>(edits_->size() - 1)}}};
 }
 
 std::string Replacements::unsupported_at(std::string_view text) const {

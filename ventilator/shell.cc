@@ -56,7 +56,7 @@ base::Result<std::optional<int>> Shell::open(int interrupt_fd) {
     if (auto committed = spool_->commit_halts_over(mark->halts); !committed) return committed.error();
     if (auto committed = spool_->commit_ended(mark->exit_status); !committed) return committed.error();
   }
-  forgotten_ = spool_->summary().accepted;
+  forgotten_ = dispatched_ = spool_->summary().accepted;
   SpooledFile::drop_leftovers(config_.run_directory, forgotten_);
   if (done_ && done_->accepted() != forgotten_) return base::Error{base::Error::Kind::Busy, config_.run_directory + ": another run has gone on in it just now: try again"};
   if (auto fits = done_ ? base::ok() : match_input(interrupt_fd); !fits) return fits.error();
@@ -417,7 +417,10 @@ void Shell::carry_out(const SendJobs& effect) {
       failure_ = spec.error();
       return;
     }
-    bytes_ahead_ -= std::min<std::uint64_t>(bytes_ahead_, spec->size());
+    if (attempt.job > dispatched_) {  // for the first time: new jobs go out in their order
+      dispatched_ = attempt.job;
+      bytes_ahead_ -= std::min<std::uint64_t>(bytes_ahead_, spec->size());
+    }
     if (!job.items.empty() && (bytes + spec->size() > wire::kBatchBytes || job.items.size() >= wire::kBatchItems)) send();
     bytes += spec->size();
     const std::uint64_t input = effect.takes_inputs ? input_of(*spec).length : 0;

@@ -50,6 +50,8 @@ REFUSED = (
     (("--call", "echo", "--term-seq", "KILL,1"), "--term-seq is for commands"),
     (("--at-most-once", "--crash-limit", "3"), "--crash-limit and --at-most-once exclude each other"),
     (("--at-most-once", "--memfree", "1M"), "--memfree ends jobs and runs them again"),
+    (("--env", "A=B"), "--env: 'A=B' is no name of a variable"),
+    (("--pipe", "--shuf"), "--shuf is for arguments"),
     (("--shuf", "--resume", "--joblog", "log"), "--shuf: "),
 )
 

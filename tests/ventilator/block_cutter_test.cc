@@ -132,6 +132,15 @@ TEST_CASE("what parts records can be left out", "[blocks]") {
   CHECK(blocks("a1b22c333d", {"", "[0-9]+", true}, strip(3)) == Blocks{"abc", "d"});
 }
 
+TEST_CASE("more records than can be counted are all there are", "[blocks]") {
+  const auto plan = [] {
+    BlockPlan plan = by_count(std::uint64_t{1} << 62);
+    plan.lines = 4;
+    return plan;
+  };
+  CHECK(blocks("1\n2\n3\n", {}, plan) == Blocks{"1\n2\n3\n"});
+}
+
 TEST_CASE("a header stands before each block and in none", "[blocks]") {
   const auto lines = [] {
     BlockPlan plan = by_count(1);
@@ -140,6 +149,12 @@ TEST_CASE("a header stands before each block and in none", "[blocks]") {
   };
   CHECK(blocks("h1\nh2\n1\n2\n", {}, lines) == Blocks{"h1\nh2\n1\n", "h1\nh2\n2\n"});
   CHECK(blocks("h1\n", {}, lines).empty());
+  const auto endless = [] {
+    BlockPlan plan = by_count(1);
+    plan.header_lines = UINT64_MAX;
+    return plan;
+  };
+  CHECK(blocks("h1\nh2\n", {}, endless).empty());
   const auto matched = [] {
     BlockPlan plan = by_count(2);
     plan.header = std::move(*regex::Regex::compile("\\A(?:%.*\\n)*"));

@@ -414,6 +414,15 @@ TEST_CASE("labels say what GNU parallel says", "[template]") {
   CHECK(label_of({.results = "d"}, {}, filter).destination == "d/7/");
 }
 
+TEST_CASE("of two own replacement strings that are the same the latter counts, and there may be many", "[template]") {
+  ReplacementOptions own;
+  own.own.push_back("{z0} s/a/first/");
+  for (int i = 0; i < 300; ++i) own.own.push_back("{z" + std::to_string(i) + "} s/a/" + std::to_string(i) + "/");
+  const auto made = Template::of({{"echo {z0} {z1} {z299}"}, {}, {}, {}, own, {}}, {}).compose({.number = 1, .values = {"a"}});
+  REQUIRE(made);
+  CHECK(std::get<base::Command>(made->work).line == "echo 0 1 299");
+}
+
 TEST_CASE("what a template cannot do is refused by name", "[template]") {
   const auto why = [](const Words& words, const ReplacementOptions& options, const LabelOptions& labels = {}) {
     return Template::check({words, {}, {}, {}, options, labels});
