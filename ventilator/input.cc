@@ -46,11 +46,6 @@ int Input::fd() const {
   return next_gathered_ || error_ ? -1 : rows_.fd();
 }
 
-int Input::fd() const {
-  if (blocks_) return blocks_->fd();
-  return next_gathered_ || error_ ? -1 : rows_.fd();
-}
-
 void Input::learn_names() {
   if (read_.size() == 0 || std::exchange(has_names_, true)) return;
   if (const auto known = names(); !known.empty()) template_->set_names(known);
