@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "ventilator/blocks.h"
+#include "ventilator/mark.h"
 #include "ventilator/spool.h"
 #include "wire/codec.h"
 
@@ -35,7 +35,9 @@ DoneJobs::Content DoneJobs::content_of(base::JobSpec job) {
   }
   std::string bytes;
   wire::encode_spec(job, bytes);
-  return {content_hash(bytes), block_mark(bytes)};
+  Mark mark;
+  mark.add(bytes);
+  return {content_hash(bytes), mark.value()};
 }
 
 }  // namespace ventilator
