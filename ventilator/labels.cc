@@ -87,7 +87,8 @@ std::string Labels::folder(const Arguments& arguments) const {
   const auto& names = replacements_.names;
   std::string path = *options_.results;
   if (!path.ends_with('/')) path += '/';
-  if (replacements_.is_filter) return path + std::to_string(arguments.number) + '/';
+  const bool has_values = std::any_of(values.begin(), values.end(), [](std::string_view value) { return !value.empty(); });
+  if (replacements_.is_filter && !has_values) return path + std::to_string(arguments.number) + '/';
   if (values.empty()) return path + "1/\\0noarg/";
   // Of several rows in one job each begins anew.
   const std::size_t width = !names.empty() ? names.size() : replacements_.many == Many::Repeat ? 1 : values.size();
