@@ -74,6 +74,7 @@ std::string template_at_random(base::Random& random, const Words& strings) {
   static const Words kLiterals = {"a", "x", "{", "}", "{x}", "{}", "{{}}", " ", "  ", "'", "\"", "\\", "=", "-", "$a", "é", "{1", "{1x}", "{ }", "#", "%", ";", "|", "{-}", "{+1}", "\n", "\t"};
   std::string text;
   for (std::uint64_t i = 1 + random.below(5); i > 0; --i) text += any_of(random, random.below(2) == 0 ? strings : kLiterals);
+  if (const std::size_t perl = text.find("{="); perl != std::string::npos) text.resize(perl);  // which is Perl there, up to some =} behind it
   return text;
 }
 
