@@ -56,9 +56,9 @@ std::vector<Setting> settings() {
       {"the command is a value", {}, {}, kUsual, 1, false},
       {"quote", {"-q"}, with([](auto& o) { o.quote = true; }), kUsual},
       {"plus", {"--plus"}, with([](auto& o) { o.plus = true; o.total = 12; }), plus},
-      {"renamed", {"-I", "%%", "--er", ",,", "--bnr", "{base}", "--dnr", "DIR", "--bner", "{b.}", "--seqreplace", "NR"},
-       with([](auto& o) { o.value = "%%"; o.stem = ",,"; o.name = "{base}"; o.folder = "DIR"; o.name_stem = "{b.}"; o.number = "NR"; }),
-       {"%%", ",,", "{base}", "DIR", "{b.}", "NR", "{}", "{.}", "{/}", "{1}", "{1base}", "{-1b.}"}},
+      {"renamed", {"-I", "%V", "--er", ",,", "--bnr", "{base}", "--dnr", "DIR", "--bner", "{b.}", "--seqreplace", "NR"},
+       with([](auto& o) { o.value = "%V"; o.stem = ",,"; o.name = "{base}"; o.folder = "DIR"; o.name_stem = "{b.}"; o.number = "NR"; }),
+       {"%V", ",,", "{base}", "DIR", "{b.}", "NR", "{}", "{.}", "{/}", "{1}", "{1base}", "{-1b.}"}},
       {"own", {"--rpl", "{cut} s:a.*b:-:", "--rpl", "CAP s/(b+)/<$1>/g; s:/::", "--rpl", "{lit} $_=\"x y\"", "--rpl", "{or} s/^a// || s/.$//"},
        with([](auto& o) { o.own = {"{cut} s:a.*b:-:", "CAP s/(b+)/<$1>/g; s:/::", "{lit} $_=\"x y\"", "{or} s/^a// || s/.$//"}; }), {"{}", "{cut}", "CAP", "{1cut}", "{lit}", "{or}", "{-1or}"}},
       {"joined", {"-m", "-n3"}, {}, kMany, 3},
@@ -70,11 +70,16 @@ std::vector<Setting> settings() {
 
 std::string any_of(base::Random& random, const Words& words) { return words[random.below(words.size())]; }
 
-std::string template_at_random(base::Random& random, const Words& strings) {
+std::string template_at_random(base::Random& random, const Setting& setting) {
   static const Words kLiterals = {"a", "x", "{", "}", "{x}", "{}", "{{}}", " ", "  ", "'", "\"", "\\", "=", "-", "$a", "é", "{1", "{1x}", "{ }", "#", "%", ";", "|", "{-}", "{+1}", "\n", "\t"};
   std::string text;
-  for (std::uint64_t i = 1 + random.below(5); i > 0; --i) text += any_of(random, random.below(2) == 0 ? strings : kLiterals);
-  if (const std::size_t perl = text.find("{="); perl != std::string::npos) text.resize(perl);  // which is Perl there, up to some =} behind it
+  for (std::uint64_t i = 1 + random.below(5); i > 0; --i) {
+    const std::string piece = any_of(random, random.below(2) == 0 ? setting.strings : kLiterals);
+    // Perl, slots and differences that are meant ({1#}) are not to come about by chance.
+    if ((text.ends_with('{') || text.ends_with("{1")) && std::string_view("=#%").find(piece.front()) != std::string_view::npos) continue;
+    if (setting.row > 1 && piece == "\n") continue;  // it separates what is repeated; there it does not behind a blank
+    text += piece;
+  }
   return text;
 }
 
@@ -118,7 +123,7 @@ void compare(const Setting& setting, std::uint64_t seed) {
   Words words{setting.is_quoted ? "echo" : "{}"}, values;
   for (int i = 0; i < 150; ++i) {
     words.emplace_back(kMark);
-    words.push_back(template_at_random(random, setting.strings));
+    words.push_back(template_at_random(random, setting));
   }
   words.emplace_back(kEnd.substr(1));
   std::string records;
