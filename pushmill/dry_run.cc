@@ -50,7 +50,7 @@ base::Result<int> dry_run(const RunOptions& options, const std::string& shell) {
     for (const ventilator::Arguments& arguments : input->jobs()) {
       auto spec = made.compose(arguments);
       if (!spec) return std::fflush(stdout), spec.error();
-      if (done && done->contains(*spec)) continue;
+      if (done && done->take(*spec)) continue;
       std::string line;
       sink::Dress(tags ? std::optional(sink::label_of(spec->label).tag) : std::nullopt, sink::Dress::Quoting::None).append(line_of(*spec, 1 + count++ % slots), line);
       if (std::fwrite(line.data(), 1, line.size(), stdout) != line.size())

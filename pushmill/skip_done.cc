@@ -12,10 +12,10 @@ using base::Error;
 
 namespace {
 
-base::Result<ventilator::DoneJobs> done_in(const std::string& directory, bool only_settled) {
+base::Result<ventilator::DoneJobs> done_in(const std::string& directory, bool only_settled, bool is_new_call) {
   const auto failed = sink::ResultLog::failures(directory, only_settled);
   if (!failed) return failed.error();
-  return ventilator::DoneJobs::read(directory, *failed);
+  return ventilator::DoneJobs::read(directory, *failed, is_new_call);
 }
 
 }  // namespace
@@ -36,18 +36,24 @@ base::Result<std::optional<ventilator::DoneJobs>> go_on(const std::string& direc
   if (unfinished > 0 && *summary->template_text != template_text) {
     return Error{Error::Kind::Conflict, directory + ": " + std::to_string(unfinished) + " jobs of another command line are not finished there: finish them by pushmill resume, or take another directory"};
   }
-  // The ventilator's mark goes first: while the sink's is there, it is put back at the next start, as if nothing had been.
+  // Behind an end the ventilator's mark goes first: while the sink's is there, it is put back at the next start, as if nothing had been. Without one nothing would
+  // put it back, and what has failed would pass for done: then the sink's goes first.
+  const bool has_ended = log && log->ended;
+  if (log && !has_ended) {
+    if (auto done = sink::ResultLog::settle(directory); !done) return done.error();
+    base::kill_point(base::kill_points::kGoesOn);
+  }
   if (auto done = ventilator::Spool::go_on(directory, template_text, origin); !done) return done.error();
-  base::kill_point(base::kill_points::kGoesOn);
-  if (log) {
+  if (has_ended) {
+    base::kill_point(base::kill_points::kGoesOn);
     if (auto done = sink::ResultLog::settle(directory); !done) return done.error();
   }
-  auto done = done_in(directory, true);
+  auto done = done_in(directory, true, true);
   if (!done) return done.error();
   return Done(std::move(*done));
 }
 
-base::Result<ventilator::DoneJobs> done_so_far(const std::string& directory) { return done_in(directory, true); }
-base::Result<ventilator::DoneJobs> done_now(const std::string& directory) { return done_in(directory, false); }
+base::Result<ventilator::DoneJobs> done_so_far(const std::string& directory) { return done_in(directory, true, false); }
+base::Result<ventilator::DoneJobs> done_now(const std::string& directory) { return done_in(directory, false, true); }
 
 }  // namespace pushmill

@@ -101,7 +101,9 @@ base::Result<std::string> JobFiles::write_whole(const Row& row, const base::Labe
   std::error_code fault;
   const std::filesystem::file_status status = std::filesystem::status(label.destination, fault);
   if (std::filesystem::exists(status) && !std::filesystem::is_regular_file(status)) {  // a device or a pipe takes the bytes itself
-    if (auto done = write_file(io::UniqueFd(::open(label.destination.c_str(), O_WRONLY | O_CLOEXEC | O_NOCTTY)), label.destination, row, OutputStream::Out); !done) return done.error();
+    io::UniqueFd fd(::open(label.destination.c_str(), O_WRONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY));  // a pipe that nobody reads is an error
+    if (fd) ::fcntl(fd.get(), F_SETFL, 0);
+    if (auto done = write_file(std::move(fd), label.destination, row, OutputStream::Out); !done) return done.error();
     return label.destination;
   }
   const std::string name = behind_links(label.destination), part = part_of(name);

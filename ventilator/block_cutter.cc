@@ -22,7 +22,7 @@ std::span<char> BlockCutter::room() {
   const std::size_t wanted = plan_.records == 0 && here < plan_.bytes ? plan_.bytes - here : kChunk;
   const std::size_t chunk = std::min(wanted, std::max<std::size_t>(kChunk, size_));
   if (capacity_ - size_ < chunk) {
-    const std::size_t capacity = std::max(size_ + chunk, std::min<std::size_t>(2 * capacity_, size_ + wanted));
+    const std::size_t capacity = std::max(size_ + chunk, plan_.records > 0 ? 2 * capacity_ : std::min<std::size_t>(2 * capacity_, size_ + wanted));
     auto larger = std::make_unique_for_overwrite<char[]>(capacity);
     if (size_ > 0) std::memcpy(larger.get(), buffer_.get(), size_);
     buffer_ = std::move(larger);

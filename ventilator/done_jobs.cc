@@ -9,18 +9,30 @@
 
 namespace ventilator {
 
-base::Result<DoneJobs> DoneJobs::read(const std::string& directory, const base::JobSet& failed) {
+base::Result<DoneJobs> DoneJobs::read(const std::string& directory, const base::JobSet& failed, bool is_new_call) {
   DoneJobs done;
+  const auto summary = Spool::peek(directory);
+  if (!summary && summary.error().kind == base::Error::Kind::NotFound) return done;
+  if (!summary) return summary.error();
   const auto read = Spool::for_each_accepted(directory, [&](base::JobId job, base::JobSpec&& spec) {
     done.accepted_ = job;
-    if (!failed.contains(job)) done.contents_.push_back(content_of(std::move(spec)));
+    if (!failed.contains(job)) (is_new_call || job <= summary->accepted_before ? done.contents_ : done.own_).push_back(content_of(std::move(spec)));
   });
-  if (!read && read.error().kind != base::Error::Kind::NotFound) return read.error();
+  if (!read) return read.error();
   std::sort(done.contents_.begin(), done.contents_.end());
+  std::sort(done.own_.begin(), done.own_.end());
+  done.taken_.resize(done.own_.size());
   return done;
 }
 
-bool DoneJobs::contains(base::JobSpec job) const { return std::binary_search(contents_.begin(), contents_.end(), content_of(std::move(job))); }
+bool DoneJobs::take(base::JobSpec job) {
+  const Content content = content_of(std::move(job));
+  if (std::binary_search(contents_.begin(), contents_.end(), content)) return true;
+  const auto [first, last] = std::equal_range(own_.begin(), own_.end(), content);
+  if (first == last) return false;
+  std::uint32_t& taken = taken_[static_cast<std::size_t>(first - own_.begin())];
+  return taken < last - first && ++taken > 0;
+}
 
 // Encoded by this program, also where an older one has accepted the job.
 DoneJobs::Content DoneJobs::content_of(base::JobSpec job) {

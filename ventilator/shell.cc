@@ -56,7 +56,7 @@ base::Result<std::optional<int>> Shell::open(int interrupt_fd) {
     if (auto committed = spool_->commit_halts_over(mark->halts); !committed) return committed.error();
     if (auto committed = spool_->commit_ended(mark->exit_status); !committed) return committed.error();
   }
-  forgotten_ = dispatched_ = spool_->summary().accepted;
+  forgotten_ = spool_->summary().accepted;
   SpooledFile::drop_leftovers(config_.run_directory, forgotten_);
   if (done_ && done_->accepted() != forgotten_) return base::Error{base::Error::Kind::Busy, config_.run_directory + ": another run has gone on in it just now: try again"};
   if (auto fits = done_ ? base::ok() : match_input(interrupt_fd); !fits) return fits.error();
@@ -281,7 +281,7 @@ void Shell::store_blocks() {
 // What makes no job is not done: to encode it says why.
 bool Shell::is_done(const Arguments& arguments) {
   const auto spec = template_->compose(arguments);
-  if (!spec || !done_->contains(*spec)) return false;
+  if (!spec || !done_->take(*spec)) return false;
   ++left_out_;
   return true;
 }
@@ -316,9 +316,12 @@ void Shell::append(std::vector<std::string>& specs) {
   insist([&] { return spool_->append(specs); });
   if (failure_) return;
   base::kill_point(base::kill_points::kSpooled);
-  for (const std::string& spec : specs) bytes_ahead_ += spec.size();
-  specs.clear();
   counts_.accepted = spool_->summary().accepted;
+  Appended appended{counts_.accepted, 0};
+  for (const std::string& spec : specs) appended.bytes += spec.size();
+  specs_ahead_.push_back(appended);
+  bytes_ahead_ += appended.bytes;
+  specs.clear();
   feed(InputAccepted{spool_->summary().accepted});
 }
 
@@ -417,10 +420,8 @@ void Shell::carry_out(const SendJobs& effect) {
       failure_ = spec.error();
       return;
     }
-    if (attempt.job > dispatched_) {  // for the first time: new jobs go out in their order
-      dispatched_ = attempt.job;
-      bytes_ahead_ -= std::min<std::uint64_t>(bytes_ahead_, spec->size());
-    }
+    // New jobs go out in their order: those below, to other workers, leave in the same turn.
+    for (; !specs_ahead_.empty() && specs_ahead_.front().newest <= attempt.job; specs_ahead_.pop_front()) bytes_ahead_ -= std::min(bytes_ahead_, specs_ahead_.front().bytes);
     if (!job.items.empty() && (bytes + spec->size() > wire::kBatchBytes || job.items.size() >= wire::kBatchItems)) send();
     bytes += spec->size();
     const std::uint64_t input = effect.takes_inputs ? input_of(*spec).length : 0;

@@ -114,7 +114,11 @@ class Shell {
   std::string source_error_;
   std::uint64_t bytes_ahead_ = 0;      // spooled in this life and not dispatched
   std::deque<std::uint64_t> blocks_ahead_;  // bytes of those that jobs of this life read and that are on the disk, or their outputs are: oldest first
-  base::JobId dispatched_ = 0;         // the newest; at first the newest of earlier lives, which are not among these bytes
+  struct Appended {
+    base::JobId newest = 0;
+    std::uint64_t bytes = 0;
+  };
+  std::deque<Appended> specs_ahead_;   // of those bytes: each batch that was spooled, until its newest job has gone out
   base::JobId forgotten_ = 0;          // jobs whose blocks count no more; at first those of earlier lives
 
   io::Reactor reactor_;

@@ -107,6 +107,8 @@ base::Result<Spool::Summary> read_summary(io::Database& database, const std::str
       summary.cut_reason = meta->text(1);
     } else if (key == "keeps_dispatches") {
       summary.keeps_dispatches = meta->integer(1) != 0;
+    } else if (key == "accepted_before") {
+      summary.accepted_before = static_cast<JobId>(meta->integer(1));
     } else if (key == "ended") {
       summary.ended = static_cast<int>(meta->integer(1));
     } else if (key == "halts_over") {
@@ -201,6 +203,8 @@ Status Spool::go_on(const std::string& directory, const std::string& template_te
   return spool.transaction([&]() -> Status {
     if (auto done = spool.database_.execute(kTakeBackEnd); !done) return done;
     if (auto done = spool.put("end_of_input", kOpen); !done) return done;
+    if (auto done = spool.database_.execute("INSERT INTO meta(key, value) SELECT 'accepted_before', coalesce(max(job), 0) FROM jobs WHERE true"
+                                            " ON CONFLICT(key) DO UPDATE SET value = excluded.value"); !done) return done;
     if (auto done = spool.put_text("template", template_text); !done) return done;
     return spool.put_text("origin", origin);
   });

@@ -62,6 +62,7 @@ class Spool {
     std::string input_text;
     std::string origin;
     bool keeps_dispatches = false;
+    base::JobId accepted_before = 0;  // the last call of --skip-done
   };
 
   // Opens DIR/jobs.db, or creates it with a fresh run id. Either way summary().epoch is a new one and durable. `cache_bytes` bounds the specs held in memory.

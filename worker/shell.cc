@@ -337,6 +337,7 @@ void Shell::carry_out(Start& effect) {
   std::string fault;
   if (auto* command = std::get_if<base::Command>(&spec->work)) {
     fault = inputs_.give(effect.attempt, *command);
+    if (is_remote() && command->input.length == 0) command->input = {};  // an empty one does not travel
     base::put_in_slot(*command, effect.slot);
     if (const std::uint64_t number = wire::number_of_label(spec->label); number != 0) command->environment.push_back("PARALLEL_SEQ=" + std::to_string(number));
     if (!command->directory.empty()) make_directory(*command, effect.attempt.job);

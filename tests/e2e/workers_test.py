@@ -17,6 +17,11 @@ class Joining(EndToEnd):
                 ring.wait()
                 self.assert_all_ok(ring.run, 20)
 
+    def test_a_small_spool_is_filled_again_whichever_worker_takes_what(self):
+        ring = Ring(self).start("--spool", "16K", "true", records=[f"{i} {'x' * 200}" for i in range(1500)], workers=3)
+        ring.wait()
+        self.assert_all_ok(ring.run, 1500)
+
     def test_roles_that_wait_say_for_what(self):
         ring = Ring(self)
         worker = ring.start_worker()

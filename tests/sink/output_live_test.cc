@@ -273,6 +273,15 @@ TEST_CASE("a file of --out that is a link stays one, a pipe is written to, and i
   CHECK(content(run.folder / longest) == "whole");
 }
 
+TEST_CASE("a pipe of --out that nobody reads is an error, and waited for by nobody", "[output_writer]") {
+  Run run({.form = Presentation::Form::Out});
+  REQUIRE(::mkfifo((run.folder / "pipe").c_str(), 0600) == 0);
+  sink::Row row = ok_row(1, "whole");
+  row.result.label = encoded({0, "", run.folder / "pipe", {}});
+  run.finish(std::move(row));
+  REQUIRE(eventually([&] { return run.writer->failed().has_value(); }));
+}
+
 TEST_CASE("a missing directory of --out is told in one line, and the job is not out", "[output_writer]") {
   Run run({.form = Presentation::Form::Out});
   sink::Row row = ok_row(1, "whole");

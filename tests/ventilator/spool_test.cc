@@ -540,22 +540,22 @@ TEST_CASE("a job is done whatever its number and label, and however it is limite
   REQUIRE(opened(directory).append(Specs{encoded({base::Command{"false"}}), encoded({command})}));
   base::JobSet failed;
   failed.insert(1);
-  const auto done = ventilator::DoneJobs::read(directory.path(), failed);
+  auto done = ventilator::DoneJobs::read(directory.path(), failed, true);
   REQUIRE(done);
   CHECK(done->accepted() == 2);
-  CHECK_FALSE(done->contains({base::Command{"false"}}));
+  CHECK_FALSE(done->take({base::Command{"false"}}));
 
   base::JobSpec same{command, base::Duration(7), "label"};
   auto& as_well = std::get<base::Command>(same.work);
   as_well.nice = 3;
   as_well.live = as_well.kill_leftovers = true;
   as_well.environment = {"A=1"};
-  CHECK(done->contains(same));
+  CHECK(done->take(same));
 
   const auto differs = [&](auto change) {
     base::Command other = command;
     change(other);
-    return !done->contains({other});
+    return !done->take({other});
   };
   CHECK(differs([](base::Command& other) { other.line += ' '; }));
   CHECK(differs([](base::Command& other) { other.directory = "/tmp"; }));
@@ -563,5 +563,24 @@ TEST_CASE("a job is done whatever its number and label, and however it is limite
   CHECK(differs([](base::Command& other) { other.stdin_bytes = "a"; }));
   CHECK(differs([](base::Command& other) { other.input.mark = 1; }));
   CHECK(differs([](base::Command& other) { other.slot_marks = {1}; }));
-  CHECK(ventilator::DoneJobs::read(directory.path() + "/none", {})->accepted() == 0);
+  CHECK(ventilator::DoneJobs::read(directory.path() + "/none", {}, true)->accepted() == 0);
+}
+
+TEST_CASE("what a call has accepted before it was interrupted answers for as many jobs of its input", "[spool]") {
+  const Directory directory;
+  const base::JobSpec before{base::Command{"before"}}, own{base::Command{"own"}};
+  const auto encoded = [](const base::JobSpec& spec) {
+    std::string bytes;
+    wire::encode_spec(spec, bytes);
+    return bytes;
+  };
+  REQUIRE(opened(directory).append(Specs{encoded(before)}));
+  REQUIRE(Spool::go_on(directory.path(), "", ""));
+  REQUIRE(opened(directory).append(Specs{encoded(own), encoded(own)}));
+  auto done = ventilator::DoneJobs::read(directory.path(), {}, false);
+  REQUIRE(done);
+  for (int i = 0; i < 3; ++i) CHECK(done->take(before));
+  CHECK(done->take(own));
+  CHECK(done->take(own));
+  CHECK_FALSE(done->take(own));
 }
