@@ -65,7 +65,11 @@ class Output(EndToEnd):
         self.assertEqual(ring.sink.out, said + b"a2\n")
 
     def test_an_attempt_that_is_run_again_is_shown_from_its_start(self):
-        program = self.run_to_end("run", "--line-buffer", "--retries", "2", "echo {}1; [ -e again ] || { touch again; exit 1; }; echo {}2", ":::", "a")
+        wait, go = self.gate()
+        program = self.start("pushmill", "run", "--line-buffer", "--retries", "2", f"echo {{}}1; [ -e again ] || {{ touch again; {wait}; exit 1; }}; echo {{}}2", ":::", "a")
+        wait_until(lambda: program.out == b"a1\n", "the output of the first attempt")
+        go()
+        program.wait(0)
         self.assertEqual(program.out, b"a1\na1\na2\n")
 
     def test_a_live_output_is_in_the_log_as_well(self):
