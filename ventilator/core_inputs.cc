@@ -6,7 +6,7 @@
 namespace ventilator {
 
 namespace {
-constexpr std::uint64_t kMostAhead = 64u << 20;  // bytes, whatever a worker asks for: they wait in our memory
+constexpr std::uint64_t kMostAhead = 64u << 20;  // bytes that one word of a worker can call for; they wait in our memory
 }  // namespace
 
 void Core::update_inputs(WorkerEntry& entry, const wire::Worker& message) {

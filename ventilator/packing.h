@@ -29,7 +29,6 @@ class Packing {
   // What is packed is appended to `jobs`.
   void add(std::span<const std::string_view> row, std::deque<OwnedRow>& jobs);
   void end(std::deque<OwnedRow>& jobs);
-  bool is_empty() const { return rows_.empty(); }
 
  private:
   std::size_t growth(const OwnedRow& row) const;

@@ -1,7 +1,6 @@
 """How many jobs run when, and when a run stops: -j, --delay, --memfree, --wd, --env, --halt, signals, defaults. Statuses of --halt are GNU parallel's."""
 import os
 import pathlib
-import shutil
 import signal
 import subprocess
 import unittest
@@ -58,8 +57,6 @@ REFUSED = (
 
 class Halt(EndToEnd):
     def test_the_statuses_are_those_of_gnu_parallel(self):
-        if shutil.which("parallel") is None:
-            self.skipTest("GNU parallel is not installed")
         for number, (halt, jobs, meant) in enumerate(HALTS):
             with self.subTest(halt=halt, jobs=jobs):
                 words = [f"--halt={halt}", "-j1", "exit {}", ":::", *map(str, jobs)]

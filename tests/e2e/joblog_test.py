@@ -1,6 +1,5 @@
 """--joblog is GNU parallel's, byte for byte but for times."""
 import re
-import shutil
 import subprocess
 import unittest
 
@@ -25,7 +24,6 @@ class Joblog(EndToEnd):
             self.assertRegex(line, LINE)
         self.assertEqual([line.split("\t")[4:] for line in lines[1:3]], [["0", "1", "0", "0", "printf %s 0; exit 0"], ["0", "2", "12", "0", "printf %s 12; exit 12"]])
 
-    @unittest.skipIf(shutil.which("parallel") is None, "GNU parallel is not installed")
     def test_as_gnu_parallel_writes_it(self):
         records = ["0", "1", "7", "a b", "x'y", "ü", "\t"]
         command = "echo {#} {} {}; [ {} = 0 ] || false"

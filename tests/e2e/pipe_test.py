@@ -1,14 +1,10 @@
 """--pipe and --pipe-part: blocks of whole records, what a kill leaves of them, and bounds on what lies ahead."""
 import os
 import random
-import shutil
 import subprocess
-import sys
 import unittest
 
 from support import SLOWNESS, EndToEnd, is_finished, peak_megabytes, processes_with, query, wait_until
-
-SKIPPED = 77
 
 
 def lines(first, last):
@@ -78,11 +74,13 @@ PART_CASES = [
 ]
 
 
-class Pipe(EndToEnd):
+class Filter(EndToEnd):
     def filtered(self, given, *words, status=0):
         """What `run --pipe -k` makes of it."""
         return self.run_to_end("run", "--pipe", "-k", "-j2", *words, stdin=given, status=status).out
 
+
+class Pipe(Filter):
     def test_everything_comes_out_byte_for_byte(self):
         given = b"".join(b"%d %s\n" % (n, b"x" * (n * 7919 % 300)) for n in range(40_000))
         for block in "10k", "100k", "1M", "20M":
@@ -222,7 +220,7 @@ class Pipe(EndToEnd):
             self.assertEqual(program.err.count("\n"), 1, program.err)
 
 
-class AgainstParallel(Pipe):
+class AgainstParallel(Filter):
     def parallel(self, words, given, status=None):
         done = subprocess.run(["parallel", "--will-cite", "-k", "-j2", *words], input=given, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=self.env,
                               cwd=self.path, check=False)
@@ -251,17 +249,5 @@ class AgainstParallel(Pipe):
                 self.assertEqual(self.filtered(given, *words, "cat; echo ="), self.parallel(["--pipe", *words, "cat; echo ="], given)[0])
 
 
-def load_tests(loader, _tests, _pattern):
-    names = [loader.loadTestsFromTestCase(Pipe)]
-    if shutil.which("parallel"):
-        names.append(unittest.TestSuite(AgainstParallel(name) for name in loader.getTestCaseNames(AgainstParallel) if "of_parallel" in name))
-    return unittest.TestSuite(names)
-
-
 if __name__ == "__main__":
-    done = unittest.main(exit=False)
-    if not done.result.wasSuccessful():
-        sys.exit(1)
-    if not shutil.which("parallel"):
-        print("SKIP: GNU parallel is not installed: blocks were not compared with its")
-        sys.exit(SKIPPED)
+    unittest.main()
