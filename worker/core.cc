@@ -51,6 +51,7 @@ base::TimePoint Core::next_deadline() const {
     at = std::min(at, std::max(queue_.front().since, now_ - shortest_busy()) + window_.patience() + base::Duration(1));
   }
   if (!queue_.empty() && free_slots_ > 0 && overdue_.empty() && to_judge_.empty() && !is_full()) at = std::min(at, std::max(now_, gate_.opens_at(now_)));
+  if (room_at_ > now_) at = std::min(at, room_at_);
   if (running_.size() > 1 && gate_.rules().free_memory > 0) at = std::min(at, gate_.measure_at());
   return std::min(clock_.real(at), permits_.soonest());
 }
@@ -177,8 +178,9 @@ void Core::on_event(Ended&& event) {
     count_slots();
   } else if (slot.running == 0 && !slot.is_lost) {
     free_slots_ += number <= wanted_slots_;
-    window_.note_slot(now_ - slot.since, slot.batch);
+    if (!event.lacks_room) window_.note_slot(now_ - slot.since, slot.batch);
   }
+  await_room(event.lacks_room);
   if (is_complete_) return;
   if (event.slot_is_lost && no_overlap_) return exit(Exit::Why::SlotLost);  // it still runs: with this process it ends
   if (is_stopped_ && event.result.outcome == Outcome::Lost) event.result.outcome = Outcome::Cancelled;
@@ -268,7 +270,7 @@ base::Duration Core::shortest_busy() const {
 
 void Core::raise_limit() {
   if (generation_ == Generation{} || is_stopped_ || is_complete_ || halt_ != wire::HaltRule::When::Never) return;
-  if (unconfirmed_.size() >= wire::kMaxUnconfirmed || is_full()) return;
+  if (unconfirmed_.size() >= wire::kMaxUnconfirmed || is_full() || now_ < room_at_) return;
   const std::uint64_t window = this->window(), held = queued() + running_.size();
   if (held >= window) return;
   const std::uint64_t limit = received_ + window - held;

@@ -43,6 +43,8 @@ struct CoreConfig {
 
 class Core {
  public:
+  static constexpr base::Duration kRoomPatience{1'000'000};  // at first; later as much as 30 times that
+
   explicit Core(const CoreConfig& config);
 
   // Effects are added to the end of `effects`. REQUIRES: `now` never falls; a Turn after each batch of events and at next_deadline().
@@ -127,6 +129,7 @@ class Core {
   void count_slots();
   bool is_to_judge(base::Outcome outcome) const;
   void obey_halt(wire::HaltRule::When halt);
+  void await_room(bool lacks_room);
   void forbid_overlap();
   void end_overdue();
   static void note_overdue(wire::Result& result);
@@ -196,6 +199,8 @@ class Core {
   base::TimePoint reopen_at_ = base::kNever;  // the next session, when there was no room
   base::TimePoint idle_since_{};  // holds nothing, or nothing that runs
   base::Backoff session_wait_;
+  base::Backoff room_wait_{kRoomPatience, kRoomPatience * 30};
+  base::TimePoint room_at_{};  // until then no job is asked for: the inputs that came found no room
   base::TimePoint next_heartbeat_{};
   bool state_due_ = false;
 

@@ -44,4 +44,12 @@ void Core::on_event(wire::Input&& message) {
   unfed_.erase(unfed);
 }
 
+// Others may have room for them. An input that has been used says that there is some again.
+void Core::await_room(bool lacks_room) {
+  if (!lacks_room) return room_wait_.reset();
+  if (now_ < room_at_) return;  // one that came with the first
+  room_at_ = now_ + room_wait_.current();
+  room_wait_.grow(random_);
+}
+
 }  // namespace worker

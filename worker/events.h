@@ -17,7 +17,8 @@ namespace worker {
 struct SessionOpened { std::string endpoint; std::string key; };  // answers OpenSession
 // More of an output of an attempt that runs. One that has any of these gives all of that stream so, and nothing of it in its result.
 struct OutputRead { base::Attempt attempt; wire::OutputStream stream; std::string bytes; };
-struct Ended { wire::Result result; bool slot_is_lost = false; };  // an attempt that was started; slot_is_lost: its slot can run nothing more
+// An attempt that was started. slot_is_lost: its slot can run nothing more; lacks_room: its input found no room here, and it is returned.
+struct Ended { wire::Result result; bool slot_is_lost = false; bool lacks_room = false; };
 struct Slots { std::uint32_t slots; };  // run so many at a time from now on
 struct Measured { Machine machine; };  // answers LookAtMachine
 struct NoRoom {};  // REFUSED, said to one that knows no run yet: the run has as many workers as it can have

@@ -10,6 +10,8 @@
 
 namespace worker {
 
+using base::Error;
+
 InputStore::InputStore(std::string folder) : folder_(std::move(folder)) {
   const char* surroundings = std::getenv("TMPDIR");
   if (folder_.empty()) folder_ = surroundings != nullptr && *surroundings == '/' ? surroundings : "/tmp";
@@ -17,10 +19,10 @@ InputStore::InputStore(std::string folder) : folder_(std::move(folder)) {
 
 void InputStore::keep(const base::Attempt& attempt, std::string_view bytes, std::string_view fault) {
   Input& input = inputs_[attempt];
-  if (!input.fault.empty()) return;
-  if (fault.empty() && !write(input, bytes)) input.fault = "its input cannot be kept in " + folder_ + ": " + std::strerror(errno) + "; TMPDIR names another place";
-  if (!fault.empty()) input.fault = fault;
-  if (!input.fault.empty()) input.file.reset();
+  if (!input.state) return;
+  if (!fault.empty()) input.state = Error{Error::Kind::Io, std::string(fault)};
+  else if (!write(input, bytes)) input.state = Error{Error::Kind::Full, "inputs cannot be kept in " + folder_ + ": " + std::strerror(errno) + "; TMPDIR names another place"};
+  if (!input.state) input.file.reset();
 }
 
 bool InputStore::write(Input& input, std::string_view bytes) const {
@@ -48,16 +50,16 @@ bool InputStore::write(Input& input, std::string_view bytes) const {
   return true;
 }
 
-std::string InputStore::give(const base::Attempt& attempt, base::Command& command) {
+base::Status InputStore::give(const base::Attempt& attempt, base::Command& command) {
   const auto kept = inputs_.find(attempt);
-  if (kept == inputs_.end()) return {};
+  if (kept == inputs_.end()) return base::ok();
   Input& input = kept->second;
-  if (!input.fault.empty()) return input.fault;
-  if (input.length != command.input.length) return "its input is not whole";  // the ventilator said another length
+  if (!input.state) return input.state;
+  if (input.length != command.input.length) return Error{Error::Kind::Io, "its input is not whole"};  // the ventilator said another length
   command.input = {};
   if (!input.file) command.stdin_bytes += input.bytes;
   else command.input = {"/proc/" + std::to_string(::getpid()) + "/fd/" + std::to_string(input.file.get()), 0, input.length};  // the keeper opens it
-  return {};
+  return base::ok();
 }
 
 }  // namespace worker

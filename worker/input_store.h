@@ -10,6 +10,7 @@
 
 #include "base/ids.h"
 #include "base/job.h"
+#include "base/result.h"
 #include "io/unique_fd.h"
 
 namespace worker {
@@ -21,15 +22,17 @@ class InputStore {
   // `folder`: where the files are; empty: $TMPDIR or /tmp.
   explicit InputStore(std::string folder = "");
 
-  // Goes on from what is there. A `fault`, and bytes that find no room, spoil the input.
+  // Goes on from what is there. A `fault` of where it comes from, and bytes that find no room here, spoil the input.
   void keep(const base::Attempt& attempt, std::string_view bytes, std::string_view fault);
   void drop(const base::Attempt& attempt) { inputs_.erase(attempt); }
-  // Makes what is kept of the attempt the command's input. Returns why it cannot be; empty: it is, or nothing was kept. REQUIRES: drop() only behind its end.
-  std::string give(const base::Attempt& attempt, base::Command& command);
+  // Makes what is kept of the attempt, if anything is, the command's input. Full: it could not be kept here. Io: it did not come whole.
+  // REQUIRES: drop() only behind its end.
+  base::Status give(const base::Attempt& attempt, base::Command& command);
 
  private:
   struct Input {
-    std::string bytes, fault;
+    std::string bytes;
+    base::Status state = base::ok();
     io::UniqueFd file;
     std::uint64_t length = 0;
   };

@@ -334,16 +334,18 @@ void Shell::carry_out(Start& effect) {
     if (!spec->label.empty()) words_[effect.attempt] = {"", std::move(spec->label)};
     return calls_->start(effect.attempt, effect.slot, std::move(*call), spec->time_limit);
   }
-  std::string fault;
+  base::Status has_input = base::ok();
   if (auto* command = std::get_if<base::Command>(&spec->work)) {
-    fault = inputs_.give(effect.attempt, *command);
+    has_input = inputs_.give(effect.attempt, *command);
+    if (has_input && is_remote() && command->input.length > InputStore::kInMemory && !std::exchange(has_room_, true)) log_.warning("there is room for inputs again");
     if (is_remote() && command->input.length == 0) command->input = {};  // an empty one does not travel
     base::put_in_slot(*command, effect.slot);
     if (const std::uint64_t number = wire::number_of_label(spec->label); number != 0) command->environment.push_back("PARALLEL_SEQ=" + std::to_string(number));
     if (!command->directory.empty()) make_directory(*command, effect.attempt.job);
   }
   words_[effect.attempt] = {wire::describe(*spec), std::move(spec->label)};
-  if (!fault.empty()) return fail_unstarted(effect, fault);
+  if (!has_input && has_input.error().kind == base::Error::Kind::Full) return return_unstarted(effect, has_input.error().message);
+  if (!has_input) return fail_unstarted(effect, has_input.error().message);
   if (auto* record = std::get_if<base::Record>(&spec->work)) return start_record(effect, std::move(*record), spec->time_limit);
   commands_->start(effect.attempt, effect.slot, std::get<base::Command>(spec->work), spec->time_limit);
 }
@@ -375,8 +377,22 @@ void Shell::fail_unstarted(const Start& effect, const std::string& reason) {
   result.started_at = result.finished_at = io::wall_now();
   result.reason = reason;
   inputs_.drop(effect.attempt);
+  note_ended(result);
   give_words(result);
   events_.push_back(Ended{std::move(result)});
+}
+
+// Its input finds no room here: others may have some.
+void Shell::return_unstarted(const Start& effect, const std::string& reason) {
+  if (std::exchange(has_room_, false)) log_.warning(reason + "; jobs go back until there is room");
+  wire::Result result;
+  result.attempt = effect.attempt;
+  result.outcome = base::Outcome::Returned;
+  result.reason = reason;
+  inputs_.drop(effect.attempt);
+  note_ended(result);
+  words_.erase(effect.attempt);
+  events_.push_back(Ended{std::move(result), false, true});
 }
 
 void Shell::carry_out(Kill& effect) {

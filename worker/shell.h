@@ -76,6 +76,7 @@ class Shell {
   void carry_out(Exit& effect);
   void send(const wire::ToSink& message);
   void fail_unstarted(const Start& effect, const std::string& reason);
+  void return_unstarted(const Start& effect, const std::string& reason);
   void give_words(wire::Result& result);
   bool is_remote() const;  // the ventilator's files are not to be seen here
   void look_at_slots();
@@ -125,6 +126,7 @@ class Shell {
   base::TimePoint next_word_{};
   base::TimePoint run_until_ = base::kNever;
   bool is_stopping_ = false;
+  bool has_room_ = true;  // for inputs, as far as is known
   std::optional<base::Error> failure_;  // of a runner: nothing can be run here
   std::optional<Exit::Why> why_;
 };

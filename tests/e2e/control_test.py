@@ -1,8 +1,11 @@
 """How many jobs run when, and when a run stops: -j, --delay, --memfree, --wd, --env, --halt, signals, defaults. Statuses of --halt are GNU parallel's."""
 import os
 import pathlib
+import re
 import signal
 import subprocess
+import sys
+import time
 import unittest
 
 from support import USAGE, EndToEnd, Ring, finished, is_finished, processes_with, query, wait_until
@@ -105,9 +108,8 @@ class Starts(EndToEnd):
         journal = self.journal()
         wait, go = self.gate()
         (self.path / "slots").write_text("1\n")
-        program = self.start("pushmill", "run", "-j", "slots", "--run-dir", "r", journal.job(f"[ {{}} = 1 ] || {{ {wait}; }}"), stdin=range(1, 6))
-        (self.path / "slots").write_text("3\n")
-        wait_until(lambda: len(journal.running()) >= 1, "a job")
+        program = self.start("pushmill", "run", "-j", "slots", "--run-dir", "r", journal.job(f"[ {{}} = 1 ] && echo 3 >slots || {{ {wait}; }}"), stdin=range(1, 6))
+        wait_until(lambda: journal.running() == {2, 3, 4}, "three at a time")
         go()
         program.wait(0)
         self.assertEqual(finished(self.path / "r"), {1, 2, 3, 4, 5})
@@ -127,6 +129,24 @@ class Starts(EndToEnd):
         for before, after in zip(times, times[1:]):
             self.assertGreater(after - before, 0.1)
 
+    def test_nothing_starts_on_a_loaded_machine(self):
+        busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(3)]
+        try:
+            (self.path / "load").write_text("1\n")
+            program = self.start("pushmill", "run", "-j1", "--load", "load", "--run-dir", "r", "touch begun; echo", ":::", "a")
+            wait_until((self.path / "r" / "jobs.db").exists, "the run")
+            time.sleep(0.6)  # three measures
+            self.assertFalse((self.path / "begun").exists())
+            (self.path / "load").write_text("100000\n")
+            program.wait(0)
+        finally:
+            for process in busy:
+                process.kill()
+                process.wait()
+
+    def test_a_machine_that_does_not_swap_is_no_obstacle(self):
+        self.assertEqual(self.run_to_end("run", "--noswap", "echo", ":::", "a").out, b"a\n")
+
     def test_nothing_starts_without_memory(self):
         program = self.start("pushmill", "run", "--memfree", "900T", "--run-dir", "r", "echo", ":::", "a")
         wait_until((self.path / "r" / "jobs.db").exists, "the run")
@@ -138,6 +158,14 @@ class Commands(EndToEnd):
     def test_directory_and_niceness(self):
         program = self.run_to_end("run", "-j1", "--wd", "new/dir", "--nice", "5", "pwd; nice #", ":::", "a")
         self.assertEqual(program.out.decode(), f"{self.path}/new/dir\n{min(19, os.nice(0) + 5)}\n")
+
+    def test_a_directory_for_each_job(self):
+        program = self.run_to_end("run", "-k", "-j2", "--wd", "...", "touch {}; pwd; ls", ":::", "a", "b")
+        first, a, second, b = program.out.decode().split()
+        self.assertEqual((a, b), ("a", "b"))
+        for number, path in enumerate((first, second), 1):
+            self.assertRegex(path, rf"^{self.path}/home/\.pushmill/tmp/.*-{number}$")
+            self.assertTrue(os.path.isdir(path))
 
     def test_an_exported_function_is_called(self):
         line = 'f() { echo "f of $1"; }; export -f f; pushmill run -k f ::: a b'
@@ -155,6 +183,67 @@ class Commands(EndToEnd):
                 program = self.run_to_end("run", *words, *(() if "--call" in words else ("true",)), ":::", "a", status=USAGE)
                 self.assertIn(said, program.err)
                 self.assertEqual(program.err.count("\n"), 1, program.err)
+
+
+class Progress(EndToEnd):
+    """stderr is no terminal here: each state of the line is a line."""
+
+    JOB = "case {} in 1) ;; 2) false;; *) while [ ! -e gate{} ]; do sleep 0.02; done;; esac"
+
+    def half_done(self, *options, records=(1, 2, 3, 4), **more):
+        """One job has succeeded, one has failed and the others run."""
+        program = self.start("pushmill", "run", "-j2", "--run-dir", "r", *options, self.JOB, *([] if more else [":::", *map(str, records)]), **more)
+        wait_until(is_finished(self.path / "r", 2), "two results")
+        return program
+
+    def go(self, *jobs):
+        for job in jobs:
+            (self.path / f"gate{job}").touch()
+
+    def count(self, option):
+        program = self.half_done(option)
+        program.wait_for("pushmill: 1 done, 1 failed, 2 running, 4 total, ")
+        wait_until(lambda: re.search(r"2 running, 4 total, [\d.]+/s, ETA \d+m\d\ds\n", program.err), "the rest of it")
+        self.go(3, 4)
+        program.wait(1)
+
+    def test_progress(self):
+        self.count("--progress")
+
+    def test_eta(self):
+        self.count("--eta")
+
+    def test_bar(self):
+        program = self.half_done("--bar")
+        program.wait_for("pushmill: [" + 15 * "#" + 15 * "." + "] 50% 1 done, 1 failed, 2 running, 4 total, ")
+        self.go(3, 4)
+        program.wait(1)
+
+    def test_an_input_without_an_end_has_no_total_and_no_share(self):
+        reader, writer = os.pipe()
+        with open(reader, "rb") as stdin, open(writer, "wb") as producer:
+            producer.write(b"1\n2\n3\n")
+            producer.flush()
+            program = self.half_done("--bar", stdin=stdin)
+            program.wait_for("pushmill: [" + 30 * "." + "] 1 done, 1 failed, 1 running, 3+ total, ")
+            self.assertNotIn("ETA", program.err)
+        self.go(3)
+        program.wait(1)
+
+    def test_a_signal_shows_and_hides_it(self):
+        program = self.half_done()
+        self.assertNotIn("done", program.err)
+        program.send(signal.SIGUSR2)
+        program.wait_for("pushmill: 1 done, 1 failed, 2 running, 4 total, ")
+        program.send(signal.SIGUSR2)
+        self.go(3)
+        wait_until(is_finished(self.path / "r", 3), "the third result")
+        time.sleep(1.2)  # twice the time to the next line
+        self.assertNotIn("2 done", program.err)
+        program.send(signal.SIGUSR2)
+        program.wait_for("pushmill: 2 done, 1 failed, 1 running, 4 total, ")
+        self.go(4)
+        program.wait(1)
 
 
 class Signals(EndToEnd):

@@ -136,14 +136,33 @@ class RemoteInput(EndToEnd):
         ring.wait(status=1)
         self.assertIn(f"its input {ring.run}/inputs/2 cannot be read", self.reason_of(ring, 2))
 
-    def test_where_there_is_no_room_for_an_input_the_job_fails_and_says_where(self):
-        ring = self.ring("--pipe", "--block", "1M", "cat", given=lines_of(1, self.seed))
+    def start_worker_without_room(self, ring, *options):
         usual = self.env
         self.env = usual | {"TMPDIR": str(self.path / "none")}
-        ring.start_worker("-j1")
+        worker = ring.start_worker(*options)
         self.env = usual
-        ring.wait(status=len(finished(ring.run)) or None)
-        self.assertIn(f"its input cannot be kept in {self.path}/none", self.reason_of(ring, 1))
+        return worker
+
+    def test_where_there_is_no_room_for_inputs_jobs_go_back_and_others_run_them(self):
+        given = lines_of(20, self.seed)
+        ring = self.ring("--pipe", "--block", "1M", "cat", given=given)
+        full = self.start_worker_without_room(ring, "-j4")
+        full.wait_for(f"worker: inputs cannot be kept in {self.path}/none: No such file or directory; TMPDIR names another place; jobs go back until there is room\n")
+        ring.start_worker("-j2")
+        ring.wait()
+        self.assert_all_came_out(ring, given)
+        self.assertEqual(full.err.count("cannot be kept"), 1, full.err)
+
+    def test_a_worker_goes_on_when_there_is_room_again(self):
+        given = lines_of(5, self.seed)
+        ring = self.ring("--pipe", "--block", "1M", "cat", given=given)
+        full = self.start_worker_without_room(ring, "-j2")
+        full.wait_for("jobs go back until there is room")
+        self.assertEqual(finished(ring.run), set())
+        (self.path / "none").mkdir()
+        ring.wait()
+        self.assert_all_came_out(ring, given)
+        self.assertIn("worker: there is room for inputs again\n", full.err)
 
     def test_what_workers_elsewhere_cannot_have_is_refused(self):
         for words, text in [

@@ -4,7 +4,7 @@ import stat
 import subprocess
 import unittest
 
-from support import EndToEnd, IN_USE, Journal, Ring, USAGE, processes_with, wait_until
+from support import EndToEnd, IN_USE, Journal, Ring, USAGE, processes_with, query, wait_until
 
 
 class Lifetime(EndToEnd):
@@ -190,24 +190,39 @@ class Sharing(EndToEnd):
         self.env["PUSHMILL_NETWORK_FILESYSTEM"] = "1"
         self.go_on_after_a_kill()
 
-    def test_what_another_host_holds_is_taken_over_only_when_told_to(self):
+    def held_elsewhere(self):
+        """A run of which one job has failed and one ran when its host died, as another host sees it: its directory, and who has it."""
         self.env["PUSHMILL_NETWORK_FILESYSTEM"] = "1"
         run = self.path / "r"
-        program = self.start("pushmill", "run", "--run-dir", run, f"touch {self.path}/begun; {self.gate()[0]}; echo", ":::", "a")
-        wait_until((self.path / "begun").exists, "the job")
+        program = self.start("pushmill", "run", "-j1", "--joblog", "log", "--run-dir", run, f"[ {{}} = a ] && exit 3; touch begun; {self.gate()[0]}; echo {{}}", ":::", "a", "b")
+        wait_until((self.path / "begun").exists, "the second job")
+        wait_until(lambda: (self.path / "log").read_text().count("\n") == 2, "the first result")  # nobody else may open its databases
         program.kill()
         wait_until(lambda: not processes_with(self.mark), "the end of its processes")
         (self.path / "gate").touch()
         for name in "sink", "ventilator":
             pid, _, rest = (run / f"{name}.lock").read_text().split(" ", 2)
             (run / f"{name}.lock").write_text(f"{pid} elsewhere {rest}")
-        refused = self.run_to_end("resume", run, status=IN_USE)
-        self.assertIn(f"{run}: is in use by process {program.pid} elsewhere ventilator; if that host is dead, go on with --take-over\n", refused.err)
-        resumed = self.run_to_end("resume", run, "--take-over")
-        self.assertEqual(resumed.out, b"a\n")
+        return run, program.pid
+
+    def assert_taken_over_only_when_told_to(self, *words, status, out):
+        run, pid = self.held_elsewhere()
+        refused = self.run_to_end(*words, run, status=IN_USE)
+        self.assertIn(f": {run}: is in use by process {pid} elsewhere ventilator; if that host is dead, go on with --take-over\n", refused.err)
+        program = self.run_to_end(*words, run, "--take-over", status=status)
+        self.assertEqual(program.out, out)
+        return run, program.err
+
+    def test_what_another_host_holds_is_taken_over_only_when_told_to(self):
+        run, said = self.assert_taken_over_only_when_told_to("resume", status=1, out=b"b\n")
         for name in "sink", "ventilator":
-            self.assertIn(f"taking {run} over from process {program.pid} elsewhere {name}\n", resumed.err)
-        self.assertEqual(self.run_to_end("resume", run).err, "")  # a clean end needs no such word
+            self.assertRegex(said, rf"taking {run} over from process \d+ elsewhere {name}\n")
+        self.assertIn("has ended already", self.run_to_end("resume", run, status=1).err)  # a clean end needs no such word
+
+    def test_also_to_run_its_failed_jobs_again(self):
+        run, _ = self.assert_taken_over_only_when_told_to("retry", "--failed", status=1, out=b"b\n")
+        self.assertEqual(query(run, "SELECT job, outcome FROM results ORDER BY job"), [(1, "failed"), (2, "ok")])
+        self.assertEqual((self.path / "log").read_text().count("\n"), 4)  # of the first job twice
 
 
 if __name__ == "__main__":

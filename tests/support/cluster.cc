@@ -346,6 +346,11 @@ bool Cluster::carry_out(WorkerNode& worker, worker::Effect& effect) {
     wire::encode(run, std::move(bye->message), frame);
     send_up(worker.up, std::move(frame));
   } else if (auto* start = std::get_if<worker::Start>(&effect)) {
+    if (worker.inputs.contains(start->attempt) && chance(fault_chance_)) {
+      worker.roomless.insert(start->attempt);
+      worker.running[start->attempt] = tick_;
+      return true;
+    }
     worker.held.insert(start->attempt);
     check_input(worker, start->attempt);
     observe_start(worker.id, start->attempt);
@@ -414,7 +419,7 @@ void Cluster::start_roles() {
     config.input_window = takes_inputs ? kInputWindow : 0;
     config.seed = random_.next();
     auto& node = workers_[config.id];
-    node = std::make_unique<WorkerNode>(WorkerNode{worker::Core(config), config.id, {}, "", {}, {}, {}, takes_inputs, {}, {}, {}, 0, false, 0, base::kNever, tick_});
+    node = std::make_unique<WorkerNode>(WorkerNode{worker::Core(config), config.id, {}, "", {}, {}, {}, takes_inputs, {}, {}, {}, {}, 0, false, 0, base::kNever, tick_});
   }
 }
 
@@ -452,6 +457,13 @@ void Cluster::tick_worker(WorkerNode& worker) {
     worker.running.erase(attempt);
     wire::Result result;
     result.attempt = attempt;
+    if (worker.roomless.erase(attempt) > 0) {
+      worker.inputs.erase(attempt);
+      worker.faulty.erase(attempt);
+      result.outcome = Outcome::Returned;
+      feed(worker, worker::Ended{std::move(result), false, true});
+      continue;
+    }
     result.outcome = worker.killed.contains(attempt) ? Outcome::Cancelled : worker.faulty.contains(attempt) || chance(fail_chance_) ? Outcome::Failed : Outcome::Ok;
     worker.inputs.erase(attempt);
     worker.faulty.erase(attempt);

@@ -116,6 +116,7 @@ class Cluster {
     bool takes_inputs = false;
     std::map<base::Attempt, std::string> inputs;  // that came
     std::set<base::Attempt> faulty;               // that will not be whole
+    std::set<base::Attempt> roomless;             // that found no room, and are never started
     std::set<base::Attempt> held;  // what it must hold until it is logged
     std::uint64_t paused_until = 0;
     bool is_known = false;           // a lane has echoed it

@@ -271,4 +271,49 @@ TEST_CASE("a connection that broke in the midst of inputs is followed by a small
   CHECK(window.limit() == 1 << 13);
 }
 
+TEST_CASE("one whose input finds no room goes back, and no more is asked for before a wait that grows", "[worker]") {
+  Remote w(1);
+  const auto finds_no_room = [&](const Attempt& attempt) {
+    w.gets_job(attempt, 3);
+    w.on(w.input(attempt, 0, "abc"));
+    w.turn();
+    w.forget_states();
+    w.take<KeepInput>();
+    REQUIRE(w.take<Start>().attempt == attempt);
+    worker::Ended ended = w.ended(attempt, Outcome::Returned);
+    ended.lacks_room = true;
+    w.on(ended);
+    w.turn();
+    w.take<SendResults>();
+    w.on(w.confirming({attempt}));
+    w.forget_states();
+  };
+  const auto waits = [&] {
+    const std::uint64_t limit = w.core.limit();
+    const base::TimePoint since = w.now;
+    while (w.core.limit() == limit) {
+      w.now = std::min(w.core.next_deadline(), w.now + 1ms);
+      w.turn();
+    }
+    w.forget_states();
+    return w.now - since;
+  };
+  finds_no_room(kFirst);
+  CHECK(waits() == worker::Core::kRoomPatience);
+  finds_no_room(kSecond);
+  const base::Duration second = waits();
+  CHECK(second > worker::Core::kRoomPatience);
+  CHECK(second <= 2 * worker::Core::kRoomPatience);
+
+  const Attempt third{3, 1, 3}, fourth{4, 1, 4};
+  w.given_running(third);
+  w.on(w.ended(third));
+  w.turn();
+  w.take<SendResults>();
+  w.on(w.confirming({third}));
+  w.forget_states();
+  finds_no_room(fourth);
+  CHECK(waits() == worker::Core::kRoomPatience);
+}
+
 }  // namespace

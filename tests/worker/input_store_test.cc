@@ -38,7 +38,7 @@ TEST_CASE("a small input goes to the command with the job, behind what it has fo
   store.keep(kFirst, "ab", "");
   store.keep(kFirst, "cd", "");
   base::Command command = reading(4);
-  CHECK(store.give(kFirst, command).empty());
+  CHECK(store.give(kFirst, command));
   CHECK(command.stdin_bytes == "head,abcd");
   CHECK(command.input.path.empty());
 }
@@ -54,7 +54,7 @@ TEST_CASE("a large input is a file without a name, which ends with its attempt",
   }
   CHECK(std::filesystem::is_empty(folder.path));
   base::Command command = reading(all.size());
-  CHECK(store.give(kFirst, command).empty());
+  CHECK(store.give(kFirst, command));
   CHECK(command.stdin_bytes == "head,");
   CHECK(command.input.offset == 0);
   CHECK(command.input.length == all.size());
@@ -70,10 +70,13 @@ TEST_CASE("an input with a fault, or that is not whole, is given to no command",
   InputStore store(folder.path);
   base::Command command = reading(4);
   store.keep(kFirst, "abc", "");
-  CHECK_FALSE(store.give(kFirst, command).empty());
+  CHECK_FALSE(store.give(kFirst, command));
   store.keep(kFirst, "", "it is gone");
   store.keep(kFirst, "d", "");
-  CHECK(store.give(kFirst, command) == "it is gone");
+  const auto given = store.give(kFirst, command);
+  REQUIRE_FALSE(given);
+  CHECK(given.error().kind == base::Error::Kind::Io);
+  CHECK(given.error().message == "it is gone");
   CHECK(command == reading(4));
 }
 
@@ -83,9 +86,11 @@ TEST_CASE("where there is no room for an input, that is said with the place", "[
   const std::string large(InputStore::kInMemory + 1, 'x');
   store.keep(kFirst, large, "");
   base::Command command = reading(large.size());
-  const std::string fault = store.give(kFirst, command);
-  CHECK(fault.find("cannot be kept in " + (folder.path / "none").string()) != std::string::npos);
-  CHECK(fault.find("TMPDIR") != std::string::npos);
+  const auto given = store.give(kFirst, command);
+  REQUIRE_FALSE(given);
+  CHECK(given.error().kind == base::Error::Kind::Full);
+  CHECK(given.error().message.find("cannot be kept in " + (folder.path / "none").string()) != std::string::npos);
+  CHECK(given.error().message.find("TMPDIR") != std::string::npos);
 }
 
 TEST_CASE("an input for which room ends in its midst is spoilt, and what was kept of it is given up", "[input]") {
@@ -102,14 +107,16 @@ TEST_CASE("an input for which room ends in its midst is spoilt, and what was kep
   ::signal(SIGXFSZ, handler);
   store.keep(kFirst, part, "");
   base::Command command = reading(4 * part.size());
-  CHECK(store.give(kFirst, command).find("cannot be kept in") != std::string::npos);
+  const auto given = store.give(kFirst, command);
+  REQUIRE_FALSE(given);
+  CHECK(given.error().kind == base::Error::Kind::Full);
   CHECK(command == reading(4 * part.size()));
 }
 
 TEST_CASE("a command of which nothing came keeps its own input", "[input]") {
   InputStore store;
   base::Command command = reading(4);
-  CHECK(store.give(kFirst, command).empty());
+  CHECK(store.give(kFirst, command));
   CHECK(command == reading(4));
 }
 

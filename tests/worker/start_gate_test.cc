@@ -78,6 +78,16 @@ TEST_CASE("with less memory than wanted nothing starts, and below half of it a j
   CHECK_FALSE(gate.take_shortage());
 }
 
+TEST_CASE("nothing starts while the machine swaps, if that is a rule", "[gate]") {
+  StartRules rules;
+  rules.no_swap = true;
+  StartGate gate(rules);
+  gate.note({.is_swapping = true}, kNow);
+  CHECK(gate.room(kNow) == 0);
+  gate.note({.is_swapping = false}, kNow);
+  CHECK(gate.room(kNow) > 0);
+}
+
 // ---- in the worker
 
 TEST_CASE("a job waits until the machine has memory for it", "[gate]") {
