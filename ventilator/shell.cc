@@ -240,7 +240,8 @@ void Shell::carry_out(Effects& effects) {
 void Shell::say_what_is_waited_for() {
   next_word_ = io::now() + kWord;
   std::string line;
-  if (!core_->is_answered()) line = "waiting for the sink at " + config_.sink_endpoint + link_.trouble();
+  const std::string& trouble = link_.trouble();
+  if (!core_->is_answered()) line = "waiting for the sink at " + config_.sink_endpoint + trouble;
   else if (core_->workers().size() == 0) line = "waiting for workers: start them with --sink " + config_.sink_endpoint;
   reminder_.say(line, io::now());
 }

@@ -268,8 +268,9 @@ void Shell::carry_out(Effects& effects) {
 void Shell::say_what_is_waited_for() {
   next_word_ = io::now() + kWord;
   std::string line;
+  const std::string& trouble = link_.trouble();
   if (!no_room_.empty()) line = "waiting for room: " + no_room_;
-  else if (!core_->has_head()) line = "waiting for the sink at " + config_.sink_endpoint + " and its ventilator" + link_.trouble();
+  else if (!core_->has_head()) line = "waiting for the sink at " + config_.sink_endpoint + " and its ventilator" + trouble;
   reminder_.say(line, io::now());
 }
 

@@ -13,9 +13,10 @@ class Monitor {
   Monitor(const Monitor&) = delete;
   ~Monitor() { detach(); }
 
-  // Watches `socket` from now on, instead of the one before; what was known holds until something new happens. Uplink::create does it.
+  // Watches `socket` from now on, instead of the one before, which is closed; what was known holds until something new happens. Uplink::create does it.
   void attach(Context& context, Socket& socket);
   // Why nothing may be heard of the other side, to be put behind its name: ": nobody answers there"; empty when nothing is known to stand in the way. Never waits.
+  // REQUIRES: it is asked now and then, whether its words are wanted or not: ZeroMQ keeps some 2,000 events, and then waits with all connections.
   const std::string& trouble();
 
  private:

@@ -105,6 +105,8 @@ void Socket::close(base::Duration linger) {
   if (handle_ == nullptr) return;
   const int ms = static_cast<int>(std::chrono::ceil<std::chrono::milliseconds>(linger).count());
   (void)set(ZMQ_LINGER, ms);
+  // ZeroMQ goes on with the connection behind the close, and would wait for ever, in the thread of all connections, to tell a monitor of it that has gone.
+  zmq_socket_monitor(handle_, nullptr, 0);
   zmq_close(std::exchange(handle_, nullptr));
 }
 

@@ -80,13 +80,13 @@ bool becomes_gone(Lane& lane) {
 
 // A server that is none of ours.
 struct Stranger {
-  Stranger() {
+  explicit Stranger(int backlog = 5) {
     sockaddr_in address{};
     address.sin_family = AF_INET;
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     socklen_t size = sizeof address;
     REQUIRE(::bind(fd.get(), reinterpret_cast<sockaddr*>(&address), size) == 0);
-    REQUIRE(::listen(fd.get(), 5) == 0);
+    REQUIRE(::listen(fd.get(), backlog) == 0);
     REQUIRE(::getsockname(fd.get(), reinterpret_cast<sockaddr*>(&address), &size) == 0);
     endpoint = "tcp://127.0.0.1:" + std::to_string(ntohs(address.sin_port));
   }
@@ -414,4 +414,27 @@ TEST_CASE("a monitor tells in words what stands in the way of a connection", "[s
   const io::UniqueFd connection(::accept(server.fd.get(), nullptr, nullptr));
   REQUIRE(::send(connection.get(), "220 mail.example.org ESMTP\r\n", 28, 0) == 28);
   CHECK(says("does not speak this protocol"));
+}
+
+TEST_CASE("what becomes of a closed connection is told to nobody, and stops no other", "[socket]") {
+  auto zmq = context();
+  const Stranger full(0);  // one waits there to be accepted, and the next gets no answer
+  sockaddr_in address{};
+  socklen_t size = sizeof address;
+  REQUIRE(::getsockname(full.fd.get(), reinterpret_cast<sockaddr*>(&address), &size) == 0);
+  const io::UniqueFd first(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  REQUIRE(::connect(first.get(), reinterpret_cast<sockaddr*>(&address), size) == 0);
+
+  std::optional<io::Monitor> monitor(std::in_place);
+  auto up = Uplink::create(zmq, full.endpoint, 10, &*monitor);
+  REQUIRE(up);
+  REQUIRE(up->send("for which ZeroMQ waits a little"));
+  up->close(std::chrono::milliseconds(200));
+  monitor.reset();
+  ::usleep(400'000);  // now it has given up, and would say so
+
+  auto in = pull(zmq);
+  auto other = uplink(zmq, listen_on(in, "tcp://127.0.0.1:*"));
+  REQUIRE(other.send("frame"));
+  CHECK(next_frame(in) == "frame");
 }
