@@ -77,6 +77,7 @@ class Package(unittest.TestCase):
         self.assertEqual({name for name in installed if "/bin/" in name}, {"usr/bin/pushmill"})
         self.assertEqual({name for name in installed if "/libexec/" in name}, {f"usr/libexec/pushmill/{name}" for name in ("keeper", "sink", "ventilator", "worker")})
         environment = {"PATH": "/usr/bin:/bin", "HOME": self.top.name, "LC_ALL": "C.UTF-8"}
+        environment |= {name: value for name, value in os.environ.items() if name.endswith("SAN_OPTIONS")}
         program = self.root / "usr/bin/pushmill"
         self.assertEqual(run(program, "run", "-k", "echo", ":::", "a", "b", env=environment), "a\nb\n")
         self.assertIn("Usage", run(program, "worker", "--help", env=environment))

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Runs every recipe of docs/COOKBOOK.md as it stands, in a directory with what recipes need, and compares what it prints with what the page says.
 
-cookbook_test.py [--settle | TEXT OF A HEADING]        $PUSHMILL_BIN: where pushmill is; --settle takes what works from the list of what does not yet
+cookbook_test.py [TEXT OF A HEADING]        $PUSHMILL_BIN: where pushmill is
 
 A recipe is a heading, a block of `sh`, and perhaps a block of what is printed.
 """
@@ -19,7 +19,6 @@ import tempfile
 import threading
 
 PAGE = pathlib.Path(__file__).parents[2] / "docs/COOKBOOK.md"
-TO_DO = pathlib.Path(__file__).parent / "cookbook_todo.txt"  # headings of recipes that do not work yet
 RECIPE = re.compile(r"^### (.*?)\n(.*?)(?=^### |\Z)", re.M | re.S)
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.M | re.S)
 PATIENCE = 60 * int(os.environ.get("PUSHMILL_TIME_FACTOR", 1))
@@ -85,6 +84,7 @@ def fault_of(text):
         bin_directory = pathlib.Path(os.environ["PUSHMILL_BIN"]).resolve()
         (pathlib.Path(top) / "tmp").mkdir()
         environment = {"PATH": f"{bin_directory}:/usr/bin:/bin", "HOME": top, "TMPDIR": f"{top}/tmp", "LC_ALL": "C.UTF-8", "SHELL": "/bin/bash"}
+        environment |= {name: value for name, value in os.environ.items() if name.endswith("SAN_OPTIONS")}
         process = subprocess.Popen(["/bin/bash", "-c", script], cwd=place, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                                    text=True, start_new_session=True)
         try:
@@ -104,19 +104,11 @@ def main():
     if missing:
         print(f"SKIP: missing, and recipes need them: {' '.join(missing)} (scripts/setup)")
         sys.exit(77)
-    settles = "--settle" in sys.argv
-    wanted = sys.argv[1] if len(sys.argv) > 1 and not settles else ""
+    wanted = sys.argv[1] if len(sys.argv) > 1 else ""
     recipes = {title: text for title, text in RECIPE.findall(PAGE.read_text()) if wanted in title}
-    to_do = set(TO_DO.read_text().split("\n")) - {""} if TO_DO.exists() else set()
     faults = 0
     for title, text in recipes.items():
-        fault = fault_of(text)
-        if title in to_do:
-            print(f"{title}: {'is well, and is in ' + TO_DO.name if not fault else 'to do: ' + fault}")
-            faults += not fault and not settles
-            if not fault and settles:
-                TO_DO.write_text(TO_DO.read_text().replace(title + "\n", ""))
-        elif fault:
+        if fault := fault_of(text):
             faults += 1
             print(f"{title}: FAULT: {fault}")
     print(f"{len(recipes)} recipes, {faults} faults")
