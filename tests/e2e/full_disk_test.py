@@ -106,13 +106,16 @@ class FullDisk(EndToEnd):
 
     def test_what_jobs_of_a_stream_read_fills_the_disk(self):
         given, run = b"".join(b"%099d\n" % n for n in range(100_000)), self.disk / "r"
-        for words in ["--round-robin", "--block", "10k", "cksum"], ["--tee", "cksum", ":::", "a", "b"], ["--block", "9M", "cksum"], ["--block", "2M", "cksum"]:
+        wait, go = self.gate()  # who reads early makes room
+        for words in ["--round-robin", "--block", "10k", f"{wait}; cksum"], ["--tee", f"{wait}; cksum", ":::", "a", "b"], ["--block", "9M", f"{wait}; cksum"], ["--block", "2M", f"{wait}; cksum"]:
             with self.subTest(words):
+                (self.path / "gate").unlink(missing_ok=True)
                 self.leave(5_500_000)
                 program = self.start("pushmill", "run", "-k", "-j2", "--run-dir", run, "--pipe", *words, stdin=given)
                 program.wait_for(ROOM)
                 self.assertIn("r/inputs/", program.err)
                 self.make_room()
+                go()
                 program.wait(0)
                 shutil.rmtree(run)
                 self.assertEqual(program.out, self.run_to_end("run", "-k", "-j2", "--pipe", *words, stdin=given).out)
