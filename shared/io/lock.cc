@@ -20,6 +20,8 @@ using base::Error;
 
 namespace {
 
+constexpr int kPatience = 20, kPatienceWithUnnamed = 500;  // times 10 ms
+
 // What is written in a lock file: "PID HOST PROGRAM", and a line that tells this process from others that had or get its number: "STARTED BOOT".
 struct Holder {
   pid_t pid = 0;
@@ -107,12 +109,16 @@ base::Result<Lock> Lock::take(const std::string& run_directory, const char* name
   if (!fd || ::fchmod(fd.get(), 0600) != 0) return failure(path, "cannot open", errno);
   struct flock whole = whole_file();
   int locked;
+  int error = 0;
   for (int tries = 0; (locked = ::fcntl(fd.get(), F_OFD_SETLK, &whole)) != 0; ++tries) {
-    // Held for a moment by a look at the end, or by a child of a dead holder that has not executed yet.
-    if (errno != EINTR && ((errno != EAGAIN && errno != EACCES) || tries >= 20)) break;
+    error = errno;
+    // Held for a moment by a look at the end, or by a child of a dead holder that has not executed yet. One that has not named itself comes or goes, and may wait
+    // for the disk to do so.
+    const int patience = is_presumed_alive(read_holder(fd.get())) ? kPatience : kPatienceWithUnnamed;
+    if (error != EINTR && ((error != EAGAIN && error != EACCES) || tries >= patience)) break;
     ::poll(nullptr, 0, 10);
   }
-  if (locked != 0 && errno != EAGAIN && errno != EACCES) return failure(path, "cannot lock", errno);
+  if (locked != 0 && error != EAGAIN && error != EACCES) return failure(path, "cannot lock", error);
   const Holder holder = read_holder(fd.get());
   if (auto refused = refusal(run_directory, holder, locked != 0, take_over)) return *refused;
   const bool is_shared = is_network_filesystem(run_directory);

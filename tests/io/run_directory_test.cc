@@ -1,6 +1,7 @@
 #include "io/run_directory.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <spawn.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -8,8 +9,9 @@
 #include <catch2/catch.hpp>
 #include <fstream>
 #include <iterator>
-#include <sstream>
 #include <regex>
+#include <sstream>
+#include <thread>
 
 #include "tests/io/support.h"
 
@@ -102,6 +104,20 @@ TEST_CASE("two lockers: the second is told who the first is", "[run_directory]")
     CHECK(Lock::take(directory.path(), Lock::kVentilator, "ventilator"));
   }
   CHECK(Lock::take(directory.path(), Lock::kSink, "sink"));
+}
+
+TEST_CASE("who has not named itself yet, or no more, is waited for", "[run_directory]") {
+  test::TemporaryDirectory directory;
+  const int unnamed = ::open((directory / Lock::kSink).c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  struct flock whole {};
+  whole.l_type = F_WRLCK;
+  REQUIRE(::fcntl(unnamed, F_OFD_SETLK, &whole) == 0);
+  std::thread leaving([unnamed] {
+    ::poll(nullptr, 0, 700);
+    ::close(unnamed);
+  });
+  CHECK(Lock::take(directory.path(), Lock::kSink, "sink"));
+  leaving.join();
 }
 
 TEST_CASE("a lock dies with its process, and is not passed to what it starts", "[run_directory]") {
