@@ -6,6 +6,7 @@ import os
 import random
 import shutil
 import signal
+import sqlite3
 import subprocess
 import time
 
@@ -282,7 +283,12 @@ class Round(EndToEnd):
     # ---- evidence
 
     def observe(self):
-        rows = query(self.path / "r", "SELECT job, epoch || '.' || n, outcome FROM results WHERE seq > ?", len(self.rows))
+        try:
+            rows = query(self.path / "r", "SELECT job, epoch || '.' || n, outcome FROM results WHERE seq > ?", len(self.rows))
+        except sqlite3.OperationalError as error:
+            if "locking protocol" not in str(error):
+                raise
+            return  # its owner was stopped while it opened the database, and only we let it go on
         length = self.journal_file.stat().st_size
         self.rows.update({job: row for job, *row in rows})
         if rows:
