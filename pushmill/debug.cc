@@ -59,6 +59,7 @@ void give_environment(const base::Command& command, base::JobId job) {
   }
   for (const char* name : {"PUSHMILL_JOB", "PARALLEL_SEQ"}) ::setenv(name, number.c_str(), 1);
   for (const char* name : {"PUSHMILL_SLOT", "PARALLEL_JOBSLOT"}) ::setenv(name, "1", 1);
+  for (const char* name : {"PARALLEL_SSHLOGIN", "PARALLEL_SSHHOST"}) ::setenv(name, ":", 1);
   ::setenv("PARALLEL_PID", std::to_string(::getpid()).c_str(), 1);
 }
 

@@ -97,8 +97,8 @@ int main(int argc, char** argv) {
     if (command == known.name) return known.act("pushmill " + command, words);
   }
   if (command == "ventilator" || command == "worker" || command == "sink") return execute(argv + 1);
-  if (command == "--help" || command == "-h" || command == "help") return std::fputs(kHelp, stdout), cli::kExitOk;
-  if (command == "--version") return std::puts("pushmill " PUSHMILL_VERSION), cli::kExitOk;
+  if (command == "--help" || command == "-h" || command == "help") return cli::leave({cli::kExitOk, kHelp}, "pushmill");
+  if (command == "--version") return cli::leave({cli::kExitOk, "pushmill " PUSHMILL_VERSION "\n"}, "pushmill");
   if (command.empty()) std::fprintf(stderr, "pushmill: say what to do: run, resume, status, log ...; see pushmill --help\n");
   else std::fprintf(stderr, "pushmill: there is no '%s'; see pushmill --help\n", command.c_str());
   return cli::kExitUsage;

@@ -128,12 +128,17 @@ base::Result<RunCounts> RunReader::counts() const {
     counts.accepted = std::max<std::uint64_t>(counts.accepted, summary_->accepted);
     counts.is_total = counts.is_total || summary_->end_of_input;
   }
-  if (is_told || !has_databases_) return counts;
-  const auto log = sink::ResultLog::peek(path_);
-  if (!log && log.error().kind == Error::Kind::NotFound) return counts;
-  if (!log) return log.error();
-  counts.finished = log->finished;
-  counts.failed = log->failed;
+  if (!has_databases_) return counts;
+  if (!is_told) {
+    const auto log = sink::ResultLog::peek(path_);
+    if (!log && log.error().kind == Error::Kind::NotFound) return counts;
+    if (!log) return log.error();
+    counts.finished = log->finished;
+    counts.failed = log->failed;
+  }
+  const auto settled = sink::ResultLog::failures(path_, true);
+  if (!settled) return settled.error();
+  counts.failed_before = settled->size();
   return counts;
 }
 

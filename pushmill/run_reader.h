@@ -17,6 +17,7 @@ namespace pushmill {
 // How far a run is.
 struct RunCounts {
   std::uint64_t finished = 0, failed = 0;
+  std::uint64_t failed_before = 0;  // in earlier calls with --skip-done, and not among `failed`
   std::uint64_t accepted = 0;
   bool is_total = false;  // `accepted` is all there will be
 };

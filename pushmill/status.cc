@@ -48,8 +48,9 @@ base::Result<json::Value> describe(const RunReader& run) {
   const std::uint64_t there = counts->accepted > counts->finished + out ? counts->accepted - counts->finished - out : 0;
   all["jobs"] = counts->accepted;
   all["is_total"] = counts->is_total;
-  all["done"] = counts->finished - counts->failed;
+  all["done"] = counts->finished - counts->failed - counts->failed_before;
   all["failed"] = counts->failed;
+  all["failed_before"] = counts->failed_before;
   all["out"] = is_told ? json::Value(out) : json::Value();
   all["waiting"] = there;
   const double rate = is_told && told.contains("rate") && told["rate"].is_number() ? told["rate"].get<double>() : 0;
@@ -87,6 +88,7 @@ void print_heading(const RunReader& run, const json::Value& all) {
 void print_counts(const json::Value& all) {
   std::string line = plural(number_in(all, "jobs"), "job") + (flag_in(all, "is_total") ? "" : " so far") + ": ";
   line += std::to_string(number_in(all, "done")) + " done, " + std::to_string(number_in(all, "failed")) + " failed, ";
+  if (number_in(all, "failed_before") > 0) line += std::to_string(number_in(all, "failed_before")) + " failed in earlier calls, ";
   if (!all["out"].is_null()) line += std::to_string(number_in(all, "out")) + " out, ";
   line += std::to_string(number_in(all, "waiting")) + " waiting";
   if (!all["rate"].is_null()) {

@@ -52,8 +52,8 @@ Presentation OutputOptions::presentation() const {
   how.names = files;
   using Form = Presentation::Form;
   if (out) how.form = Form::Out;
-  else if (json || (is_table() && results.ends_with(".json"))) how.form = Form::Json;
-  else if (is_table()) how.form = results.ends_with(".csv") ? Form::Csv : Form::Tsv;
+  else if (json || base::table_of(results) == "json") how.form = Form::Json;
+  else if (is_table()) how.form = base::table_of(results) == "csv" ? Form::Csv : Form::Tsv;
   else if (!results.empty()) how.form = Form::Folders;
   else if (files) how.form = Form::Names;
   if (how.form == Form::Outputs && (ungroup || lines)) how.live = ungroup ? Presentation::Live::Bytes : Presentation::Live::Lines;

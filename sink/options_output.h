@@ -19,7 +19,7 @@ struct OutputOptions {
   bool tags = false, files = false, json = false, out = false;
   std::string results;  // a table, or anything else: the labels name the files
 
-  bool is_table() const { return results.ends_with(".csv") || results.ends_with(".tsv") || results.ends_with(".json"); }
+  bool is_table() const { return !base::table_of(results).empty(); }
   // The file of the table; empty: standard output.
   std::string table() const { return is_table() && results.substr(0, results.rfind('.')) != "-" ? results : std::string(); }
   Presentation presentation() const;

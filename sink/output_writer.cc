@@ -118,7 +118,8 @@ void OutputWriter::place(Row& row, std::uint64_t seq) {
   wire::Result& result = row.result;
   const base::JobId job = result.attempt.job;
   live_.erase(job);  // the row has all of it
-  const bool has_files = !row.out_file.empty() || !row.err_file.empty() || config_.how.has_file_a_job();
+  const bool is_misfit = !result.label.empty() && !misfit(config_.how, label_of(result.label)).empty();
+  const bool has_files = !row.out_file.empty() || !row.err_file.empty() || config_.how.has_file_a_job() || is_misfit;
   if (!has_files) dress(row);
   Emission emission{job, config_.order == Order::Job ? job : seq, Emission::Kind::Silent, result.outcome != base::Outcome::Ok,
                     std::move(result.out), std::move(result.err)};
@@ -253,8 +254,13 @@ bool OutputWriter::emit_row(Emission& emission) {
   if (!row) return outlet_.fail({false, row.error().message});
   const wire::Result& result = row->result;
   const base::Label label = label_of(result.label);
+  Presentation how = config_.how;
+  if (const std::string why = misfit(how, label); !why.empty()) {
+    if (!std::exchange(has_told_misfit_, true) && !outlet_.append(true, "pushmill: job " + std::to_string(emission.job) + ": " + why + "\n")) return false;
+    how.form = Presentation::Form::Outputs;
+  }
   std::string name;
-  if (config_.how.has_file_a_job()) {
+  if (how.has_file_a_job()) {
     auto written = job_files_.write(*row, label);
     if (!written) return outlet_.fail({false, written.error().message});
     name = std::move(*written);
@@ -262,7 +268,7 @@ bool OutputWriter::emit_row(Emission& emission) {
   std::call_once(is_head_known_, [&] { head_ = table_head(config_.how, label); });
   const auto known = printed_.find(emission.job);
   Printed* printed = known != printed_.end() && known->second.attempt == result.attempt ? &known->second : nullptr;
-  if (!emit_head() || !emit_parts(present(config_.how, *row, label, config_.local_host, printed != nullptr, name), *row, printed)) return false;
+  if (!emit_head() || !emit_parts(present(how, *row, label, config_.local_host, printed != nullptr, name), *row, printed)) return false;
   emission.failed = result.outcome != base::Outcome::Ok;
   const bool has_files = !row->out_file.empty() || !row->err_file.empty();
   free_if_unwanted(emission, result.out.size() + result.err.size(), has_files ? std::optional(result.attempt) : std::nullopt);

@@ -148,6 +148,7 @@ class OutputWriter {
   // The thread's own.
   std::uint64_t mark_;  // of the last job that is wholly written or in the outlet
   bool has_head_;       // the table has its first line
+  bool has_told_misfit_ = false;
   std::unordered_map<base::JobId, Printed> printed_;
 
   std::thread thread_;

@@ -182,6 +182,15 @@ std::string live_head(const Presentation& how, OutputStream stream, const std::s
   return head;
 }
 
+std::string misfit(const Presentation& how, const base::Label& label) {
+  const bool wants_name = how.form == Presentation::Form::Folders || how.form == Presentation::Form::Out;
+  const bool has_name = !label.destination.empty() && label.destination.back() != '\0';
+  const char* const kBoth = " its output, which goes to standard output: --out or --results is for ventilator and sink together";
+  if (wants_name && !has_name) return std::string("the ventilator has named no file for") + kBoth;
+  if (how.form == Presentation::Form::Outputs && has_name) return std::string("the ventilator has named a file for") + kBoth;
+  return "";
+}
+
 std::string notice(const wire::Result& result) {
   if (result.outcome == base::Outcome::Ok) return {};
   std::string why = result.reason;

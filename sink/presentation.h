@@ -72,6 +72,9 @@ std::string table_head(const Presentation& how, const base::Label& label);
 Dress live_dress(const Presentation& how, const base::Label& label);
 std::string live_head(const Presentation& how, wire::OutputStream stream, const std::string& command, Dress& dress);
 
+// Why a job with such a label is shown as Form::Outputs whatever was asked for: ventilator and sink were told different things. Empty: it is not.
+std::string misfit(const Presentation& how, const base::Label& label);
+
 // Why a job failed, as a line, where that is not for its command to say.
 std::string notice(const wire::Result& result);
 

@@ -121,6 +121,7 @@ base::Result<base::JobSet> ResultLog::failures(const std::string& dir, bool only
   if (!database) return database.error();
   const auto settled = only_settled ? settled_seq(*database) : INT64_MAX;
   if (!settled) return settled.error();
+  if (*settled == 0) return jobs;
   auto statement = database->prepare("SELECT job FROM results WHERE outcome <> 'ok' AND seq <= ?1");
   if (!statement) return statement.error();
   statement->bind(1, *settled);

@@ -8,6 +8,8 @@
 #include <cstring>
 #include <utility>
 
+#include "ventilator/columns.h"
+
 namespace ventilator {
 
 using base::Error;
@@ -87,6 +89,7 @@ Blocks::State Blocks::read_stream(Stream& stream, std::size_t max_jobs, std::siz
       break;
     }
     bytes_ += piece->bytes.size();
+    if (config_.skips_blank && !growing_ && piece->ends_block && is_blank(piece->bytes)) continue;
     if (config_.deals_to > 0) deal(stream.cutter.header(), *piece);
     else take(stream.cutter.header(), *piece);
     if (stream.cutter.reuses_block()) break;  // it is valid until next()

@@ -29,6 +29,7 @@ class Blocks {
     bool is_named = false;   // the job gets the name of the file as its value
     std::size_t deals_to = 0;  // so many jobs; 0: a job for each block
     bool is_shared = false;  // all is for each job; there are none of ours
+    bool skips_blank = false;  // a block of white space only is no job
   };
   Blocks(BlockCutter cutter, Config config, int fd = 0);
   Blocks(FileParts parts, Config config) : source_(std::move(parts)), config_(std::move(config)) {}

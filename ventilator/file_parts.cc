@@ -27,6 +27,13 @@ std::uint64_t mark_of(const struct stat& status) {
   return mark;
 }
 
+// As files of /proc: nobody knows how many.
+bool has_hidden_bytes(const std::string& path, const struct stat& status) {
+  const io::UniqueFd fd(status.st_size == 0 ? ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY) : -1);
+  char byte;
+  return fd && ::read(fd.get(), &byte, 1) > 0;
+}
+
 }  // namespace
 
 base::Result<FileParts> FileParts::open(const std::vector<std::string>& paths, RecordEnds ends, const PartPlan& plan) {
@@ -36,7 +43,7 @@ base::Result<FileParts> FileParts::open(const std::vector<std::string>& paths, R
     const auto absolute = std::filesystem::absolute(path, unknown);
     struct stat status {};
     if (::stat(path.c_str(), &status) != 0) return failure(path);
-    if (!S_ISREG(status.st_mode)) return Error{Error::Kind::Usage, "--pipe-part: " + path + " is not a file whose parts can be read; use --pipe < " + path};
+    if (!S_ISREG(status.st_mode) || has_hidden_bytes(path, status)) return Error{Error::Kind::Usage, "--pipe-part: " + path + " is not a file whose parts can be read; use --pipe < " + path};
     parts.files_.push_back({unknown ? path : absolute.string(), static_cast<std::uint64_t>(status.st_size), mark_of(status)});
   }
   return parts;

@@ -22,7 +22,7 @@ struct LabelOptions {
   bool operator==(const LabelOptions&) const = default;
 
   // --results names one file for all jobs (NAME.csv, .tsv, .json; `-.csv` and so on: standard output).
-  bool is_table() const { return results && (results->ends_with(".csv") || results->ends_with(".tsv") || results->ends_with(".json")); }
+  bool is_table() const { return results && !base::table_of(*results).empty(); }
 };
 
 class Labels {

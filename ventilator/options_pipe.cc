@@ -93,11 +93,11 @@ std::optional<cli::Leave> check_pipe(const PipeOptions& options, const InputOpti
     if (is_alone) return wrong("--block, --recstart, --recend, --regexp, --rrs, --cat, --fifo, --round-robin and --tee need --pipe or --pipe-part");
     return std::nullopt;
   }
-  if (!has_command) return wrong(name + " needs a command that reads standard input");
+  const bool has_sources = !input.files.empty() || !input.sources.empty();
+  if (!has_command && !(options.tee && has_sources)) return wrong(name + " needs a command that reads standard input");
   if (input.reads_joblog()) return wrong(name + " does not go with --resume, --resume-failed and --retry-failed: a joblog does not have the input; use --run-dir DIR and pushmill resume");
   if (input.shuf || input.skips_first_line) return wrong(std::string(input.shuf ? "--shuf" : "--skip-first-line") + " is for arguments, not for the input of " + name);
   if (options.pipe && options.pipe_part) return wrong("--pipe and --pipe-part exclude each other");
-  const bool has_sources = !input.files.empty() || !input.sources.empty();
   if (options.pipe && has_sources && input.reads_standard_input()) return wrong("--pipe reads standard input: - cannot name it as a source of arguments too");
   if (options.pipe_part && options.round_robin) return wrong("--round-robin needs --pipe: with --pipe-part --block -1 makes one part of each file for each job that runs at a time");
   if (options.tee && !options.pipe) return wrong("--tee needs --pipe: use < FILE");
@@ -123,6 +123,7 @@ base::Result<Input> open_blocks(const PipeOptions& options, const InputOptions& 
   auto ends = ends_of(options, input);
   if (!ends) return ends.error();
   Blocks::Config config{{run_directory, durability == io::Durability::Power}, options.names_files()};
+  config.skips_blank = input.skips_blank;
   if (options.pipe_part) {
     std::vector<std::string> files = input.files;
     for (const SourceWords& source : input.sources) files.insert(files.end(), source.words.begin(), source.words.end());

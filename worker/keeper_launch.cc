@@ -15,9 +15,8 @@ extern char** environ;
 namespace worker {
 namespace {
 
-constexpr std::array<std::string_view, 8> kOwnNames = {kMarkVariable,   "PUSHMILL_JOB",     "PUSHMILL_ATTEMPT", "PUSHMILL_SLOT",
-                                                       "PARALLEL_SEQ", "PARALLEL_JOBSLOT", "PARALLEL_PID",
-                                                       "PARALLEL_SHELL"};
+constexpr std::array<std::string_view, 10> kOwnNames = {kMarkVariable,       "PUSHMILL_JOB", "PUSHMILL_ATTEMPT", "PUSHMILL_SLOT",     "PARALLEL_SEQ",
+                                                        "PARALLEL_JOBSLOT", "PARALLEL_PID", "PARALLEL_SHELL",   "PARALLEL_SSHLOGIN", "PARALLEL_SSHHOST"};
 constexpr std::string_view kSequence = "PARALLEL_SEQ";  // the worker gives it where a user counts otherwise than the run
 constexpr const char* kDefaultPath = "/bin:/usr/bin";  // execvp's, for a command without PATH
 
@@ -171,6 +170,8 @@ Launcher::Environment::Environment(const Launcher& launcher, const KeeperStart& 
          "PUSHMILL_SLOT=" + slot,
          "PARALLEL_JOBSLOT=" + slot,
          "PARALLEL_PID=" + std::to_string(launcher.hello_.worker_pid),
+         "PARALLEL_SSHLOGIN=:",  // as GNU parallel calls the machine that it runs on
+         "PARALLEL_SSHHOST=:",
          "PARALLEL_SHELL=" + (start.command.shell.empty() ? "/bin/sh" : start.command.shell)};
   if (!start.streams.is_given()) {  // else it is there for many jobs
     own.push_back("PUSHMILL_JOB=" + job);

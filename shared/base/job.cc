@@ -82,4 +82,13 @@ std::string shell_join(const std::vector<std::string>& words) {
   return line;
 }
 
+std::string_view table_of(std::string_view name) {
+  for (const std::string_view table : {"csv", "tsv", "json"}) {
+    if (name.size() <= table.size() || name[name.size() - table.size() - 1] != '.') continue;
+    const std::string_view end = name.substr(name.size() - table.size());
+    if (std::equal(end.begin(), end.end(), table.begin(), [](char c, char lower) { return (c | 0x20) == lower; })) return table;
+  }
+  return {};
+}
+
 }  // namespace base

@@ -67,6 +67,9 @@ struct Label {
   bool operator==(const Label&) const = default;
 };
 
+// "csv", "tsv" or "json" if a file of this name is a table of all outputs, not a place for those of one job; else empty.
+std::string_view table_of(std::string_view name);
+
 struct JobSpec {
   std::variant<Command, Call, Record> work;
   Duration time_limit{0};  // of one attempt; 0: none

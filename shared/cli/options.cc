@@ -2,13 +2,19 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
 
 #include "base/one_line.h"
 #include "cli/durations.h"
 #include "cli/exit_status.h"
 
 namespace cli {
+
+namespace {
+bool is_option(const std::string& word) { return word.size() > 1 && word[0] == '-' && word != "--"; }
+}  // namespace
 
 std::optional<Leave> parse(CLI::App& app, const std::vector<std::string>& arguments, std::vector<std::string>* rest) {
   app.prefix_command(rest != nullptr);
@@ -21,6 +27,9 @@ std::optional<Leave> parse(CLI::App& app, const std::vector<std::string>& argume
     return Leave{kExitOk, app.help()};
   } catch (const CLI::CallForVersion& version) {
     return Leave{kExitOk, std::string(version.what()) + "\n"};
+  } catch (const CLI::ExtrasError&) {
+    const std::string first = app.remaining().empty() ? "--" : app.remaining().front();
+    return Leave{kExitUsage, (is_option(first) ? "unknown option " : "takes no argument such as ") + first + "; see --help\n"};
   } catch (const CLI::ParseError& error) {
     return Leave{kExitUsage, std::string(error.what()) + "; see --help\n"};
   }
@@ -28,7 +37,7 @@ std::optional<Leave> parse(CLI::App& app, const std::vector<std::string>& argume
   *rest = app.remaining();
   if (!rest->empty() && rest->front() == "--") {
     rest->erase(rest->begin());
-  } else if (!rest->empty() && rest->front().size() > 1 && rest->front()[0] == '-') {
+  } else if (!rest->empty() && is_option(rest->front())) {
     return Leave{kExitUsage, "unknown option " + rest->front() + "; see --help\n"};
   }
   return std::nullopt;
@@ -41,8 +50,6 @@ void take_last(CLI::App& app) {
 }
 
 namespace {
-
-bool is_option(const std::string& word) { return word.size() > 1 && word[0] == '-' && word != "--"; }
 
 // Whether the value of the option in this word, of the last one if they are short, is the next word, whatever that looks like.
 bool takes_next(const CLI::App& app, const std::string& word) {
@@ -229,8 +236,11 @@ void add_ending(CLI::App& app, base::TermSeq& term_seq, bool& kill_leftovers) {
 }
 
 int leave(const Leave& leave, const std::string& program) {
-  if (leave.status == kExitOk) std::fputs(leave.text.c_str(), stdout);
-  else std::fprintf(stderr, "%s: %s\n", program.c_str(), base::one_line(std::string_view(leave.text).substr(0, leave.text.size() - leave.text.ends_with('\n'))).c_str());
+  if (leave.status == kExitOk) {
+    if (std::fputs(leave.text.c_str(), stdout) != EOF && std::fflush(stdout) == 0) return kExitOk;
+    return fail({base::Error::Kind::Io, std::string("cannot write to standard output: ") + std::strerror(errno)}, program);
+  }
+  std::fprintf(stderr, "%s: %s\n", program.c_str(), base::one_line(std::string_view(leave.text).substr(0, leave.text.size() - leave.text.ends_with('\n'))).c_str());
   return leave.status;
 }
 

@@ -173,9 +173,9 @@ base::Result<RunDirectory> find_run_directory(const std::string& path) {
   RunDirectory run{absolute(path)};
   struct stat status {};
   if (::stat(run.path.c_str(), &status) != 0) return failure(run.path, "no such run", errno);
-  auto guarded = guard(std::move(run));
-  if (guarded && !holds_run(names_in(guarded->path))) return Error{Error::Kind::NotFound, guarded->path + ": holds no run"};
-  return guarded;
+  const bool is_ours = S_ISDIR(status.st_mode) && status.st_uid == ::geteuid() && ::access(run.path.c_str(), R_OK) == 0;
+  if (is_ours && !holds_run(names_in(run.path))) return Error{Error::Kind::NotFound, run.path + ": holds no run"};
+  return guard(std::move(run));
 }
 
 base::Result<RunDirectory> look_at_run_directory(const std::string& path) {

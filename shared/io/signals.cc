@@ -26,10 +26,11 @@ bool is_ignored(int signal) {
 
 base::Result<Signals> Signals::block(std::initializer_list<int> more) {
   // A standard stream that the caller closed would be the next file that we open, and be written to as if it were that stream.
-  for (int fd = ::open("/dev/null", O_RDWR); fd >= 0; fd = ::open("/dev/null", O_RDWR)) {
-    if (fd <= STDERR_FILENO) continue;
-    ::close(fd);
-    break;
+  // What is written to a closed stdout is an error: it is lost.
+  for (int last = -1; last < STDERR_FILENO;) {
+    last = ::open("/dev/null", ::fcntl(STDIN_FILENO, F_GETFD) >= 0 && ::fcntl(STDOUT_FILENO, F_GETFD) < 0 ? O_RDONLY : O_RDWR);
+    if (last < 0) break;
+    if (last > STDERR_FILENO) ::close(last);
   }
   Signals signals;
   sigset_t caught;

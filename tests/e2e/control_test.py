@@ -27,6 +27,7 @@ HALTS = (
     ("now,success=2", (3, 0, 3, 0, 3, 0), None),
     ("soon,success=9", (3, 0, 3), None),
     ("soon,success=50%", (0, 3, 0, 7, 3, 0), None),
+    ("soon,fail=90%", (0, 0, 1, 1, 1), 3),  # there 60, the share that has failed, although it was not reached
     ("soon,done=1", (3, 0, 0), None),
     ("soon,done=1", (0, 3, 0), None),
     ("soon,done=2", (200, 7, 9), None),

@@ -128,6 +128,31 @@ class Output(EndToEnd):
         ring.wait()
         self.assertEqual(ring.sink.out, b"a\ta\nb\tb\n")
 
+    def test_a_file_that_only_one_of_ventilator_and_sink_knows_of(self):
+        for number, (of_sink, of_ventilator, said) in enumerate(((["--out"], [], "named no file for"), ([], ["--out", "o{}"], "named a file for"), (["--results", "r"], [], "named no file for"))):
+            with self.subTest(of_sink=of_sink):
+                ring = Ring(self, name=f"ring{number}")
+                ring.start_sink("-k", *of_sink)
+                ring.start_ventilator(*Ring.QUICK, *of_ventilator, "echo {}; [ {} != 2 ]", records=[1, 2, 3])
+                ring.start_worker()
+                ring.wait(1)
+                self.assertEqual(ring.sink.out, b"1\n2\n3\n")
+                self.assertEqual([line for line in ring.sink.err.splitlines() if "standard output" in line], [f"pushmill: job 1: the ventilator has {said} its output, which goes to standard output: "
+                                                                                                              "--out or --results is for ventilator and sink together"])
+                self.assertFalse((self.path / "o1").exists())
+
+    def test_what_is_written_to_a_closed_standard_output_is_an_error(self):
+        program = self.start("pushmill", "run", "--run-dir", "r", "echo", ":::", "a", preexec=lambda: os.close(1))
+        program.wait(STORAGE)
+        self.assertIn("cannot write to standard output: Bad file descriptor", program.err)
+        self.start("pushmill", "run", "true", ":::", "a", preexec=lambda: os.close(1)).wait(0)
+        self.assertEqual(self.run_to_end("resume", "r").out, b"a\n")
+
+    def test_a_help_that_cannot_be_written_is_an_error(self):
+        with open("/dev/full", "wb") as full:
+            for words in ["--help"], ["run", "--help"], ["--version"]:
+                self.assertIn("cannot write to standard output: No space left", self.run_to_end(*words, status=STORAGE, stdout=full).err)
+
     def test_a_joblog_is_appended_to(self):
         for word in "ab":
             self.run_to_end("run", "--joblog", "+log", "echo {}", ":::", word)

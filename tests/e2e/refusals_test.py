@@ -183,6 +183,15 @@ class Databases(EndToEnd):
             self.assertEqual(program.err.count("\n"), 1, program.err)
             self.assertNotIn("\x1b", program.err)
 
+    def test_what_is_no_option_is_named(self):
+        for words, said in ((["--halt", "now,fail=1"], "unknown option --halt"), (["more", "--less"], "takes no argument such as more")):
+            program = self.start("sink", "--listen", f"ipc://{self.path}/s", "--run-dir", "r", *words)
+            program.wait(USAGE)
+            self.assertEqual(program.err, f"sink: {said}; see --help\n")
+
+    def test_a_file_whose_size_nobody_knows_has_no_parts(self):
+        self.assertIn("--pipe < /proc/cpuinfo", self.run_to_end("run", "--pipe-part", "-a", "/proc/cpuinfo", "wc", status=USAGE).err)
+
     def test_a_shell_that_is_not_there_is_not_passed_over(self):
         for words in ["run", "echo", ":::", "a"], ["ventilator", "--sink", f"ipc://{self.path}/s", "--run-dir", "v", "echo"]:
             program = self.run_to_end(*words, status=USAGE, env={**self.env, "PARALLEL_SHELL": "/no/such\nshell"})

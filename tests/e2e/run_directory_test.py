@@ -136,6 +136,14 @@ class Access(EndToEnd):
         self.assertIn("not a directory", program.err)
 
 
+class Strange(EndToEnd):
+    def test_a_directory_that_holds_no_run_is_not_to_be_changed_for_one(self):
+        (self.path / "shared").mkdir(mode=0o777)
+        for word in "rm", "retry", "resume", "log":
+            with self.subTest(word):
+                self.assertRegex(self.run_to_end(word, "shared", status=USAGE).err, r"^pushmill[ a-z]*: \S*/shared: holds no run\n$")
+
+
 class Sharing(EndToEnd):
     """One ventilator and one sink a run directory."""
 

@@ -52,6 +52,7 @@ class Calls(SkipDone):
         self.call(["one", "two"], body=body, status=1)
         program = self.call(["two", "three"], body=body, status=1)
         self.assertIn("1 of 4 jobs failed", program.err)
+        self.assertIn(b"4 jobs: 2 done, 1 failed, 1 failed in earlier calls", self.run_to_end("status", self.run_dir).out)
         self.assertEqual(self.ran(), ["one", "three", "two", "two"])
         self.call(["one", "three"], body=body)  # the one that failed is not asked for any more
         self.assertEqual(self.ran(), [])

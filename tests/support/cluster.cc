@@ -346,7 +346,7 @@ bool Cluster::carry_out(WorkerNode& worker, worker::Effect& effect) {
     wire::encode(run, std::move(bye->message), frame);
     send_up(worker.up, std::move(frame));
   } else if (auto* start = std::get_if<worker::Start>(&effect)) {
-    if (worker.inputs.contains(start->attempt) && chance(fault_chance_)) {
+    if (worker.inputs.contains(start->attempt) && !faults_.is_calm && chance(fault_chance_)) {
       worker.roomless.insert(start->attempt);
       worker.running[start->attempt] = tick_;
       return true;

@@ -210,6 +210,8 @@ TEST_CASE("a command finds its job, attempt and slot in its environment, beside 
   CHECK(has("PARALLEL_SEQ=1"));
   CHECK(has("PARALLEL_JOBSLOT=3"));
   CHECK(has("PARALLEL_PID=" + std::to_string(getpid())));
+  CHECK(has("PARALLEL_SSHLOGIN=:"));
+  CHECK(has("PARALLEL_SSHHOST=:"));
   CHECK(has("KEEPER_TEST_INHERITED=from the worker"));
   CHECK(has("KEEPER_TEST_REPLACED=new"));
   CHECK(has("KEEPER_TEST_GIVEN=last"));
