@@ -2,11 +2,10 @@
 
 #include <poll.h>
 
-#include <cerrno>
 #include <cstdio>
-#include <cstring>
 
 #include "cli/exit_status.h"
+#include "cli/options.h"
 #include "io/entropy.h"
 #include "pushmill/skip_done.h"
 #include "sink/presentation.h"
@@ -18,8 +17,6 @@ namespace pushmill {
 namespace {
 
 constexpr std::size_t kJobsPerTurn = 4096, kBytesPerTurn = 1u << 20;
-
-base::Error cannot_write() { return {base::Error::Kind::Io, std::string("cannot write to standard output: ") + std::strerror(errno)}; }
 
 // Slots are taken in turn.
 std::string line_of(base::JobSpec& spec, std::uint32_t slot) {
@@ -55,9 +52,9 @@ base::Result<int> dry_run(const RunOptions& options, const std::string& shell) {
       if (done && done->take(*spec)) continue;
       std::string line;
       sink::Dress(tags ? std::optional(sink::label_of(spec->label).tag) : std::nullopt, sink::Dress::Quoting::None).append(line_of(*spec, 1 + count++ % slots), line);
-      if (std::fwrite(line.data(), 1, line.size(), stdout) != line.size()) return cannot_write();
+      std::fwrite(line.data(), 1, line.size(), stdout);
     }
-    if (std::fflush(stdout) != 0) return cannot_write();
+    if (auto written = cli::flush(stdout); !written) return written.error();
   }
   if (state == ventilator::SourceState::Error) return input->error();
   return cli::kExitOk;

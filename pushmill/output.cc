@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "cli/exit_status.h"
+#include "cli/options.h"
 #include "io/unique_fd.h"
 #include "pushmill/answers.h"
 #include "pushmill/run_reader.h"
@@ -47,8 +48,8 @@ base::Status copy_file(const std::string& path) {
     const ssize_t n = ::read(file.get(), piece.data(), piece.size());
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) return Error{Error::Kind::Io, path + ": cannot read: " + std::strerror(errno)};
-    if (n == 0) return flush(stdout);
-    if (std::fwrite(piece.data(), 1, static_cast<std::size_t>(n), stdout) != static_cast<std::size_t>(n)) return flush(stdout);
+    if (n == 0) return cli::flush(stdout);
+    if (std::fwrite(piece.data(), 1, static_cast<std::size_t>(n), stdout) != static_cast<std::size_t>(n)) return cli::flush(stdout);
   }
 }
 
@@ -83,7 +84,7 @@ base::Result<int> output(const OutputOptions& options) {
                                             (is_earlier ? " bytes, was not kept: of attempts that are run again it is not" : " bytes, was not kept: --keep-output says whose outputs are")};
   }
   if (found->text) std::fwrite(found->text->data(), 1, found->text->size(), stdout);
-  if (auto written = flush(stdout); !written) return written.error();
+  if (auto written = cli::flush(stdout); !written) return written.error();
   return cli::kExitOk;
 }
 

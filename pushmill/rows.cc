@@ -1,11 +1,10 @@
 #include "pushmill/rows.h"
 
 #include <algorithm>
-#include <cerrno>
 #include <cmath>
-#include <cstring>
 
 #include "base/utf8.h"
+#include "cli/options.h"
 #include "json/json.h"
 
 namespace pushmill {
@@ -156,12 +155,7 @@ void Rows::write_line(const std::vector<std::string>& cells) {
 base::Status Rows::end() {
   if (format_ == Format::Table && widths_.empty()) write_table();
   if (format_ == Format::Tsv) std::fwrite(line_.data(), 1, line_.size(), out_);
-  return flush(out_);
-}
-
-base::Status flush(std::FILE* out) {
-  if (std::fflush(out) == 0 && std::ferror(out) == 0) return base::ok();
-  return base::Error{errno == ENOSPC ? base::Error::Kind::Full : base::Error::Kind::Io, std::string("standard output: cannot write: ") + std::strerror(errno)};
+  return cli::flush(out_);
 }
 
 }  // namespace pushmill

@@ -44,7 +44,4 @@ class Rows {
   std::string line_;
 };
 
-// Everything was written; else why not.
-base::Status flush(std::FILE* out);
-
 }  // namespace pushmill

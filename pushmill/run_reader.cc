@@ -138,7 +138,8 @@ base::Result<RunCounts> RunReader::counts() const {
   }
   const auto settled = sink::ResultLog::failures(path_, true);
   if (!settled) return settled.error();
-  counts.failed_before = settled->size();
+  // What the sink says may be of the call before, a moment long.
+  counts.failed_before = std::min(settled->size(), counts.finished - std::min(counts.failed, counts.finished));
   return counts;
 }
 

@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "cli/exit_status.h"
+#include "cli/options.h"
 #include "pushmill/answers.h"
 #include "pushmill/run_reader.h"
 #include "sink/result_log.h"
@@ -52,7 +53,7 @@ base::Status copy(std::FILE* file) {
   std::rewind(file);
   char piece[64 << 10];
   for (std::size_t n; (n = std::fread(piece, 1, sizeof piece, file)) > 0;) std::fwrite(piece, 1, n, stdout);
-  return flush(stdout);
+  return cli::flush(stdout);
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 #include <cstdio>
 
 #include "cli/exit_status.h"
+#include "cli/options.h"
 #include "io/clock.h"
 #include "pushmill/answers.h"
 #include "pushmill/moments.h"
@@ -149,7 +150,7 @@ base::Result<int> status(const StatusOptions& options) {
     if (auto printed = print_workers(*all, now); !printed) return printed.error();
     if (auto printed = print_out(*all, now); !printed) return printed.error();
   }
-  if (auto written = flush(stdout); !written) return written.error();
+  if (auto written = cli::flush(stdout); !written) return written.error();
   return cli::kExitOk;
 }
 

@@ -1,9 +1,9 @@
 // `pushmill why`: the story of one job in words.
 #include <algorithm>
 #include <cstdio>
-#include <cstring>
 
 #include "cli/exit_status.h"
+#include "cli/options.h"
 #include "io/clock.h"
 #include "pushmill/answers.h"
 #include "pushmill/moments.h"
@@ -225,7 +225,7 @@ base::Result<int> why(const JobOptions& options) {
   std::string last = story.is_finished ? ending(story) : out != nullptr ? where_it_is(run->status(), *out, now) : state_now(*run, story);
   if (!run->has_databases()) last += " (As its sink said last: the databases are on a network file system, and the live run has them to itself.)";
   std::printf("  %s\n", shown(last).c_str());
-  if (auto written = flush(stdout); !written) return written.error();
+  if (auto written = cli::flush(stdout); !written) return written.error();
   return cli::kExitOk;
 }
 

@@ -118,9 +118,9 @@ void OutputWriter::place(Row& row, std::uint64_t seq) {
   wire::Result& result = row.result;
   const base::JobId job = result.attempt.job;
   live_.erase(job);  // the row has all of it
-  const bool is_misfit = !result.label.empty() && !misfit(config_.how, label_of(result.label)).empty();
-  const bool has_files = !row.out_file.empty() || !row.err_file.empty() || config_.how.has_file_a_job() || is_misfit;
-  if (!has_files) dress(row);
+  const base::Label label = result.label.empty() ? base::Label() : label_of(result.label);
+  const bool has_files = !row.out_file.empty() || !row.err_file.empty() || config_.how.has_file_a_job() || !misfit(config_.how, label).empty();
+  if (!has_files) dress(row, label);
   Emission emission{job, config_.order == Order::Job ? job : seq, Emission::Kind::Silent, result.outcome != base::Outcome::Ok,
                     std::move(result.out), std::move(result.err)};
   const std::size_t bytes = emission.bytes();
@@ -130,10 +130,9 @@ void OutputWriter::place(Row& row, std::uint64_t seq) {
 }
 
 // Its outputs become what is shown of it. REQUIRES: it has no files.
-void OutputWriter::dress(Row& row) {
+void OutputWriter::dress(Row& row, const base::Label& label) {
   wire::Result& result = row.result;
   if (config_.how.is_plain()) return void(result.err += notice(result));
-  const base::Label label = label_of(result.label);
   std::call_once(is_head_known_, [&] { head_ = table_head(config_.how, label); });
   std::string shown[2];
   for (Part& part : present(config_.how, row, label, config_.local_host, false, {})) {

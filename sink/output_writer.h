@@ -106,7 +106,7 @@ class OutputWriter {
 
   OutputWriter(ResultLog& log, const OutputFiles& files, const Config& config, io::UniqueFd table);
   void place(Row& row, std::uint64_t seq);  // REQUIRES: mutex_ is held
-  void dress(Row& row);
+  void dress(Row& row, const base::Label& label);
   base::Status resume(std::uint64_t mark);
   base::Status start();
   void work();

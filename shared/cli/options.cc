@@ -14,6 +14,7 @@ namespace cli {
 
 namespace {
 bool is_option(const std::string& word) { return word.size() > 1 && word[0] == '-' && word != "--"; }
+Leave refused(const std::string& word) { return {kExitUsage, (is_option(word) ? "unknown option " : "takes no argument such as ") + word + "; see --help\n"}; }
 }  // namespace
 
 std::optional<Leave> parse(CLI::App& app, const std::vector<std::string>& arguments, std::vector<std::string>* rest) {
@@ -28,8 +29,8 @@ std::optional<Leave> parse(CLI::App& app, const std::vector<std::string>& argume
   } catch (const CLI::CallForVersion& version) {
     return Leave{kExitOk, std::string(version.what()) + "\n"};
   } catch (const CLI::ExtrasError&) {
-    const std::string first = app.remaining().empty() ? "--" : app.remaining().front();
-    return Leave{kExitUsage, (is_option(first) ? "unknown option " : "takes no argument such as ") + first + "; see --help\n"};
+    const auto extras = app.remaining();
+    return refused(extras.empty() ? "--" : extras.front());
   } catch (const CLI::ParseError& error) {
     return Leave{kExitUsage, std::string(error.what()) + "; see --help\n"};
   }
@@ -38,7 +39,7 @@ std::optional<Leave> parse(CLI::App& app, const std::vector<std::string>& argume
   if (!rest->empty() && rest->front() == "--") {
     rest->erase(rest->begin());
   } else if (!rest->empty() && is_option(rest->front())) {
-    return Leave{kExitUsage, "unknown option " + rest->front() + "; see --help\n"};
+    return refused(rest->front());
   }
   return std::nullopt;
 }
@@ -235,10 +236,16 @@ void add_ending(CLI::App& app, base::TermSeq& term_seq, bool& kill_leftovers) {
   app.add_flag("--kill-leftovers", kill_leftovers, "end what a command leaves running when it has ended");
 }
 
+base::Status flush(std::FILE* out) {
+  if (std::fflush(out) == 0 && std::ferror(out) == 0) return base::ok();
+  return base::Error{errno == ENOSPC ? base::Error::Kind::Full : base::Error::Kind::Io, std::string("cannot write to standard output: ") + std::strerror(errno)};
+}
+
 int leave(const Leave& leave, const std::string& program) {
   if (leave.status == kExitOk) {
-    if (std::fputs(leave.text.c_str(), stdout) != EOF && std::fflush(stdout) == 0) return kExitOk;
-    return fail({base::Error::Kind::Io, std::string("cannot write to standard output: ") + std::strerror(errno)}, program);
+    std::fputs(leave.text.c_str(), stdout);
+    const auto written = flush(stdout);
+    return written ? kExitOk : fail(written.error(), program);
   }
   std::fprintf(stderr, "%s: %s\n", program.c_str(), base::one_line(std::string_view(leave.text).substr(0, leave.text.size() - leave.text.ends_with('\n'))).c_str());
   return leave.status;

@@ -2,6 +2,7 @@
 // the only user of CLI11.
 #pragma once
 
+#include <cstdio>
 #include <functional>
 #include <optional>
 #include <string>
@@ -69,6 +70,9 @@ std::optional<Leave> check_work(const Work& work, const std::vector<std::string>
 
 // --term-seq and --kill-leftovers: how the processes of a command are ended.
 void add_ending(CLI::App& app, base::TermSeq& term_seq, bool& kill_leftovers);
+
+// Everything was written to standard output; else why not.
+base::Status flush(std::FILE* out);
 
 // Prints what `leave` says and returns its status.
 int leave(const Leave& leave, const std::string& program);

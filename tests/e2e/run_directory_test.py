@@ -135,8 +135,6 @@ class Access(EndToEnd):
         program = self.run_to_end("run", "--run-dir", "file", "true", ":::", "a", status=USAGE)
         self.assertIn("not a directory", program.err)
 
-
-class Strange(EndToEnd):
     def test_a_directory_that_holds_no_run_is_not_to_be_changed_for_one(self):
         (self.path / "shared").mkdir(mode=0o777)
         for word in "rm", "retry", "resume", "log":

@@ -1,26 +1,17 @@
 // What --load, --memfree and --noswap know of a machine: files of the kernel's form stand for its own.
 #include "worker/machine.h"
 
-#include <unistd.h>
-
 #include <catch2/catch.hpp>
-#include <filesystem>
 #include <fstream>
+
+#include "tests/io/support.h"
 
 namespace {
 
-class Proc {
- public:
-  Proc() {
-    char name[] = "/tmp/pushmill-proc-XXXXXX";
-    REQUIRE(mkdtemp(name) != nullptr);
-    path = name;
-  }
-  ~Proc() { std::filesystem::remove_all(path); }
-  void running(int count) const { std::ofstream(path + "/loadavg") << "0.52 0.58 9.59 " << count << "/467 12345\n"; }
-  void free_kib(int kib) const { std::ofstream(path + "/meminfo") << "MemTotal:       8000000 kB\nMemFree:             7 kB\nMemAvailable:   " << kib << " kB\n"; }
-  void swapped(int in, int out) const { std::ofstream(path + "/vmstat") << "pgpgout 99\npswpin " << in << "\npswpout " << out << "\n"; }
-  std::string path;
+struct Proc : test::TemporaryDirectory {
+  void running(int count) const { std::ofstream(*this / "loadavg") << "0.52 0.58 9.59 " << count << "/467 12345\n"; }
+  void free_kib(int kib) const { std::ofstream(*this / "meminfo") << "MemTotal:       8000000 kB\nMemFree:             7 kB\nMemAvailable:   " << kib << " kB\n"; }
+  void swapped(int in, int out) const { std::ofstream(*this / "vmstat") << "pgpgout 99\npswpin " << in << "\npswpout " << out << "\n"; }
 };
 
 }  // namespace
@@ -29,7 +20,7 @@ TEST_CASE("those that run are counted without the one that counts, and memory is
   const Proc proc;
   proc.running(5);
   proc.free_kib(3);
-  worker::MachineProbe probe(proc.path);
+  worker::MachineProbe probe(proc.path());
   const worker::Machine machine = probe.look();
   CHECK(machine.running == 4);
   CHECK(machine.free_memory == 3072);
@@ -39,7 +30,7 @@ TEST_CASE("those that run are counted without the one that counts, and memory is
 
 TEST_CASE("a machine swaps if it did in both directions since the last look", "[machine]") {
   const Proc proc;
-  worker::MachineProbe probe(proc.path);
+  worker::MachineProbe probe(proc.path());
   const auto swaps = [&](int in, int out) {
     proc.swapped(in, out);
     return probe.look().is_swapping;
