@@ -146,15 +146,18 @@ class Databases(EndToEnd):
     def test_a_sink_with_another_directory_than_the_ventilator_refuses_the_run(self):
         ring = Ring(self)
         ring.start_sink()
-        ring.start_ventilator(*Ring.QUICK, "echo", records=range(4))
-        wait_until(lambda: (ring.run / "jobs.db").exists() and query(ring.run, "SELECT 1 FROM meta WHERE key = 'run'"), "the run")
+        log = self.journal()
+        wait, go = self.gate()
+        ring.start_ventilator(*Ring.QUICK, log.job(wait), records=range(4))
+        ring.start_worker()
+        wait_until(log.running, "a job: the ventilator has heard of its sink")
         ring.sink.kill()
         astray = self.start("sink", "--listen", ring.endpoint, "--run-dir", self.path / "typo")
         astray.wait(USAGE)
         self.assertIn("start the sink with the run directory of that ventilator", astray.err)
         self.assertEqual(len(astray.err.splitlines()), 2)  # where it listened, and this
         ring.start_sink()
-        ring.start_worker()
+        go()
         ring.wait()
         self.assert_all_ok(ring.run, 4)
 
