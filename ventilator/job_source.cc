@@ -82,13 +82,18 @@ JobSource::State JobSource::read(std::size_t max_records, std::size_t max_bytes,
 bool JobSource::fill() {
   // Only the incomplete record is moved, and while it grows over many reads it lies at the front already: each byte moves at most once here.
   if (begin_ > 0) {
-    std::memmove(buffer_.data(), buffer_.data() + begin_, end_ - begin_);
+    std::memmove(buffer_.get(), buffer_.get() + begin_, end_ - begin_);
     end_ -= begin_;
     scanned_ -= begin_;
     begin_ = 0;
   }
-  if (buffer_.size() - end_ < kChunk) buffer_.resize(std::max(end_ + kChunk, 2 * buffer_.size()));
-  const ssize_t count = ::read(fd_, buffer_.data() + end_, kChunk);
+  if (capacity_ - end_ < kChunk) {
+    capacity_ = std::max(end_ + kChunk, 2 * capacity_);
+    auto larger = std::make_unique_for_overwrite<char[]>(capacity_);  // of memory that is not touched before it is needed
+    if (end_ > 0) std::memcpy(larger.get(), buffer_.get(), end_);
+    buffer_ = std::move(larger);
+  }
+  const ssize_t count = ::read(fd_, buffer_.get() + end_, kChunk);
   if (count > 0) {
     end_ += static_cast<std::size_t>(count);
     is_searched_ = false;
@@ -105,10 +110,10 @@ std::size_t JobSource::find_delimiter() {
   const std::string& delimiter = format_.delimiter;
   const void* found = nullptr;
   if (scanned_ < end_ && !delimiter.empty()) {
-    const char* const from = buffer_.data() + scanned_;
+    const char* const from = buffer_.get() + scanned_;
     found = delimiter.size() == 1 ? std::memchr(from, delimiter[0], end_ - scanned_) : ::memmem(from, end_ - scanned_, delimiter.data(), delimiter.size());
   }
-  if (found != nullptr) return static_cast<std::size_t>(static_cast<const char*>(found) - buffer_.data());
+  if (found != nullptr) return static_cast<std::size_t>(static_cast<const char*>(found) - buffer_.get());
   scanned_ = std::max(scanned_, end_ - std::min(end_, delimiter.empty() ? 0 : delimiter.size() - 1));  // one may have begun
   return std::string::npos;
 }
@@ -145,7 +150,7 @@ std::size_t JobSource::find_end_of_csv() {
 
 void JobSource::split(std::size_t max_records, std::size_t max_bytes, std::vector<std::string_view>& records) {
   std::size_t bytes = 0;
-  const std::string_view buffer = buffer_;
+  const std::string_view buffer(buffer_.get(), end_);
   const std::size_t delimiter = format_.csv ? 1 : format_.delimiter.size();
   while (records.size() < max_records) {
     const std::size_t found = format_.csv ? find_end_of_csv() : find_delimiter();

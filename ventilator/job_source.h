@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -71,8 +72,8 @@ class JobSource {
   std::uint64_t delivered_ = 0;
 
   // Of a stream: [begin_, end_) is not delivered; no delimiter begins in [begin_, scanned_), so that no byte is searched twice.
-  std::string buffer_;
-  std::size_t begin_ = 0, scanned_ = 0, end_ = 0;
+  std::unique_ptr<char[]> buffer_;
+  std::size_t capacity_ = 0, begin_ = 0, scanned_ = 0, end_ = 0;
   bool is_searched_ = true;  // up to end_: there is no complete record
   RecordFormat format_;
   enum class Csv { ValueBegins, InValue, InQuotes, BehindQuote } csv_ = Csv::ValueBegins;  // at scanned_
