@@ -28,7 +28,37 @@ std::optional<cli::Leave> check_skip_done(const RunOptions& options) {
   return std::nullopt;
 }
 
+}  // namespace
+
+std::uint32_t RunOptions::slots() const { return starts.slots > 0 ? starts.slots : cli::default_slots(); }
+
+base::Result<ventilator::Input> RunOptions::open_input(const std::string& directory) const {
+  return pipe.is_on() ? ventilator::open_blocks(pipe, input, directory, durability, slots()) : ventilator::open_input(input, joblog, slots());
+}
+
+RunOutline outline_run(const std::vector<std::string>& arguments) {
+  CLI::App app;
+  RunOptions options;
+  add_run(app, options);
+  std::vector<std::string> settled = arguments;
+  (void)settle_gnu_options(app, settled);
+  const std::size_t end = cli::options_end(app, settled);
+  const bool is_plain = std::find(settled.begin(), settled.begin() + static_cast<std::ptrdiff_t>(end), "--plain") != settled.begin() + static_cast<std::ptrdiff_t>(end);
+  return {arguments.size() - (settled.size() - end), is_plain};
+}
+
 void add_run(CLI::App& app, RunOptions& options) {
+  app.name("pushmill run")->description("Runs a command for each argument, many at a time, and loses none.");
+  cli::set_usage(app, "pushmill run [OPTIONS] COMMAND ::: ARGUMENTS\n       pushmill run [OPTIONS] COMMAND < LINES");
+  app.footer("Examples:\n"
+             "  pushmill run gzip -9 ::: *.log\n"
+             "  find . -name '*.wav' -print0 | pushmill run -0 lame {} {.}.mp3\n"
+             "  pushmill run -k --joblog log --retries 3 --timeout 10m ./simulate {1} {2} ::: a b c ::: 1 2 3\n"
+             "  pushmill run --run-dir night ./simulate < cases        # killed? pushmill resume night\n"
+             "\n"
+             "{} in COMMAND stands for the argument, {#} for its number; without {} it comes behind COMMAND.\n"
+             "Without COMMAND each line or argument is a command. GNU parallel's options are the same here.\n"
+             "Exit status: the number of failed jobs; 101 if more than 100 failed.");
   cli::begin_group(app, "Input");
   ventilator::add_input(app, options.input);
   cli::begin_group(app, "Streams");
@@ -65,39 +95,7 @@ void add_run(CLI::App& app, RunOptions& options) {
   app.set_version_flag("-V,--version", "pushmill " PUSHMILL_VERSION, "show the version");
 }
 
-}  // namespace
-
-std::uint32_t RunOptions::slots() const { return starts.slots > 0 ? starts.slots : cli::default_slots(); }
-
-base::Result<ventilator::Input> RunOptions::open_input(const std::string& directory) const {
-  return pipe.is_on() ? ventilator::open_blocks(pipe, input, directory, durability, slots()) : ventilator::open_input(input, joblog, slots());
-}
-
-RunOutline outline_run(const std::vector<std::string>& arguments) {
-  CLI::App app;
-  RunOptions options;
-  add_run(app, options);
-  std::vector<std::string> settled = arguments;
-  (void)settle_gnu_options(app, settled);
-  const std::size_t end = cli::options_end(app, settled);
-  const bool is_plain = std::find(settled.begin(), settled.begin() + static_cast<std::ptrdiff_t>(end), "--plain") != settled.begin() + static_cast<std::ptrdiff_t>(end);
-  return {arguments.size() - (settled.size() - end), is_plain};
-}
-
-std::optional<cli::Leave> parse_run(const std::vector<std::string>& given, RunOptions& options) {
-  CLI::App app("Runs a command for each argument, many at a time, and loses none.", "pushmill run");
-  cli::set_usage(app, "pushmill run [OPTIONS] COMMAND ::: ARGUMENTS\n       pushmill run [OPTIONS] COMMAND < LINES");
-  app.footer("Examples:\n"
-             "  pushmill run gzip -9 ::: *.log\n"
-             "  find . -name '*.wav' -print0 | pushmill run -0 lame {} {.}.mp3\n"
-             "  pushmill run -k --joblog log --retries 3 --timeout 10m ./simulate {1} {2} ::: a b c ::: 1 2 3\n"
-             "  pushmill run --run-dir night ./simulate < cases        # killed? pushmill resume night\n"
-             "\n"
-             "{} in COMMAND stands for the argument, {#} for its number; without {} it comes behind COMMAND.\n"
-             "Without COMMAND each line or argument is a command. GNU parallel's options are the same here.\n"
-             "Exit status: the number of failed jobs; 101 if more than 100 failed.");
-  add_run(app, options);
-
+std::optional<cli::Leave> parse_run(CLI::App& app, const std::vector<std::string>& given, RunOptions& options) {
   std::vector<std::string> arguments = given;
   if (auto leave = settle_gnu_options(app, arguments)) return leave;
   cli::take_last(app);  // of a default and the command line the latter
@@ -119,6 +117,12 @@ std::optional<cli::Leave> parse_run(const std::vector<std::string>& given, RunOp
   if (auto leave = ventilator::check_template(options.job_work())) return leave;
   if (options.starts.rules.free_memory > 0 && options.policy.policy.at_most_once) return cli::Leave{cli::kExitUsage, "--memfree ends jobs and runs them again, which --at-most-once forbids\n"};
   return ventilator::check_policy(options.policy);
+}
+
+std::optional<cli::Leave> parse_run(const std::vector<std::string>& arguments, RunOptions& options) {
+  CLI::App app;
+  add_run(app, options);
+  return parse_run(app, arguments, options);
 }
 
 std::optional<cli::Leave> parse_resume(const std::vector<std::string>& arguments, ResumeOptions& options) {

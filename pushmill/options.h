@@ -63,6 +63,10 @@ RunOutline outline_run(const std::vector<std::string>& arguments);
 
 std::optional<cli::Leave> parse_run(const std::vector<std::string>& arguments, RunOptions& options);
 
+// The same in two steps, for who parses many command lines: an app that is made once, and `options`, the ones it was made for, as new for each.
+void add_run(CLI::App& app, RunOptions& options);
+std::optional<cli::Leave> parse_run(CLI::App& app, const std::vector<std::string>& arguments, RunOptions& options);
+
 struct ResumeOptions {
   std::string run_directory;
   io::TakeOver take_over = io::TakeOver::No;

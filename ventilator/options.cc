@@ -8,8 +8,8 @@
 
 namespace ventilator {
 
-std::optional<cli::Leave> parse(const std::vector<std::string>& arguments, Options& options) {
-  CLI::App app("Reads jobs and hands them to the workers of a run.", "ventilator");
+void add_options(CLI::App& app, Options& options) {
+  app.name("ventilator")->description("Reads jobs and hands them to the workers of a run.");
   cli::set_usage(app, "ventilator --sink ENDPOINT --run-dir DIR [OPTIONS] [COMMAND TEMPLATE] < LINES");
   app.footer("Each line of the input is one argument: {} in the template stands for it, {#} for its number. Without a template each line is a command.");
   app.add_option("--sink", options.sink, "where the sink listens: tcp://HOST:PORT or ipc://PATH")->required()->type_name("ENDPOINT");
@@ -29,6 +29,9 @@ std::optional<cli::Leave> parse(const std::vector<std::string>& arguments, Optio
   add_durability(app, options.durability, "power");
   cli::add_take_over(app, [&options] { options.take_over = io::TakeOver::Yes; });
   app.add_flag("--insecure", options.insecure, "allow tcp:// endpoints, through which others could run commands as you");
+}
+
+std::optional<cli::Leave> parse(CLI::App& app, const std::vector<std::string>& arguments, Options& options) {
   const std::vector<std::string> full = cli::with_values(app, arguments, bare_input_options());
   if (auto leave = cli::parse(app, cut_sources(full, cli::options_end(app, full), options.input), &options.words)) return leave;
   if (options.input.dry_run || options.input.reads_joblog()) return cli::Leave{cli::kExitUsage, "--dry-run, --resume, --resume-failed and --retry-failed are for pushmill run\n"};
@@ -51,6 +54,12 @@ std::optional<cli::Leave> parse(const std::vector<std::string>& arguments, Optio
     return cli::Leave{cli::kExitUsage, "with --no-overlap --lease must be at least five times --heartbeat\n"};
   if (policy.heartbeat < base::Duration(10'000)) return cli::Leave{cli::kExitUsage, "--heartbeat must be at least 10ms\n"};
   return check_policy(options.policy);
+}
+
+std::optional<cli::Leave> parse(const std::vector<std::string>& arguments, Options& options) {
+  CLI::App app;
+  add_options(app, options);
+  return parse(app, arguments, options);
 }
 
 }  // namespace ventilator

@@ -41,4 +41,8 @@ struct Options {
 
 std::optional<cli::Leave> parse(const std::vector<std::string>& arguments, Options& options);
 
+// The same in two steps, for who parses many command lines: an app that is made once, and `options`, the ones it was made for, as new for each.
+void add_options(CLI::App& app, Options& options);
+std::optional<cli::Leave> parse(CLI::App& app, const std::vector<std::string>& arguments, Options& options);
+
 }  // namespace ventilator
