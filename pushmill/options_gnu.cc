@@ -2,6 +2,7 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <iterator>
 
 #include "cli/exit_status.h"
 
@@ -204,12 +205,24 @@ bool is_number(std::string_view word) { return !word.empty() && word.find_first_
 
 std::string dashed(std::string_view name) { return (name.size() == 1 ? "-" : "--") + std::string(name); }
 
+bool is_hyphen(char c) { return c == '-' || c == '_'; }
+
 std::string without_hyphens(std::string_view name) {
   std::string letters;
-  for (const char c : name) {
-    if (c != '-' && c != '_') letters += c;
-  }
+  std::remove_copy_if(name.begin(), name.end(), std::back_inserter(letters), is_hyphen);
   return letters;
+}
+
+enum class Likeness { Other, Longer, Same };
+// What `name` is to `letters`, which have no hyphens.
+Likeness likeness(std::string_view name, std::string_view letters) {
+  std::size_t at = 0;
+  for (const char c : name) {
+    if (is_hyphen(c)) continue;
+    if (at == letters.size()) return Likeness::Longer;
+    if (c != letters[at++]) return Likeness::Other;
+  }
+  return at == letters.size() ? Likeness::Same : Likeness::Other;
 }
 
 template <typename Act>
@@ -230,10 +243,10 @@ const GnuOption* find(std::string_view written) {
   for (const GnuOption& option : kOptions) {
     bool begins_so = false;
     for_each_name(option.names, [&](std::string_view name) {
-      const bool is_short = name.size() == 1;
-      const std::string known = without_hyphens(name);
-      if (is_short == (written.size() == 1) && known == letters) exact = &option;
-      begins_so |= !is_short && written.size() > 1 && known.starts_with(letters);
+      if ((name.size() == 1) != (written.size() == 1)) return;
+      const Likeness found = likeness(name, letters);
+      if (found == Likeness::Same) exact = &option;
+      begins_so |= name.size() > 1 && found != Likeness::Other;
     });
     if (begins_so) only = &option, ++count;
   }
@@ -246,7 +259,7 @@ struct Walk {
   std::size_t at = 0;
   std::optional<cli::Leave> leave;
 
-  const CLI::Option* ours(std::string_view name) const { return app.get_option_no_throw(dashed(name)); }
+  const CLI::Option* ours(std::string_view name) const { return cli::find_option(app, dashed(name)); }
 
   void refuse(std::string_view written) {
     const GnuOption* option = find(written);

@@ -16,8 +16,8 @@ namespace ventilator {
 
 namespace {
 
-// Above a pipe's usual capacity; files gain nothing from more.
-constexpr std::size_t kChunk = 256u << 10;
+// Bytes of a read: of the first, as most inputs are small, and at most, which is above a pipe's usual capacity; files gain nothing from more.
+constexpr std::size_t kFirstChunk = 16u << 10, kChunk = 256u << 10;
 
 }  // namespace
 
@@ -87,13 +87,14 @@ bool JobSource::fill() {
     scanned_ -= begin_;
     begin_ = 0;
   }
-  if (capacity_ - end_ < kChunk) {
-    capacity_ = std::max(end_ + kChunk, 2 * capacity_);
-    auto larger = std::make_unique_for_overwrite<char[]>(capacity_);  // of memory that is not touched before it is needed
+  const std::size_t chunk = std::clamp(capacity_, kFirstChunk, kChunk);
+  if (capacity_ - end_ < chunk) {
+    capacity_ = std::max(end_ + chunk, 2 * capacity_);
+    auto larger = std::make_unique_for_overwrite<char[]>(capacity_);
     if (end_ > 0) std::memcpy(larger.get(), buffer_.get(), end_);
     buffer_ = std::move(larger);
   }
-  const ssize_t count = ::read(fd_, buffer_.get() + end_, kChunk);
+  const ssize_t count = ::read(fd_, buffer_.get() + end_, chunk);
   if (count > 0) {
     end_ += static_cast<std::size_t>(count);
     is_searched_ = false;

@@ -20,7 +20,7 @@ Leave refused(const std::string& word) { return {kExitUsage, (is_option(word) ? 
 std::optional<Leave> parse(CLI::App& app, const std::vector<std::string>& arguments, std::vector<std::string>* rest) {
   app.prefix_command(rest != nullptr);
   app.positionals_at_end(false);
-  app.set_help_flag("-h,--help", "show this");  // anew: so it stands last
+  if (const CLI::Option* help = app.get_help_ptr(); help == nullptr || app.get_options().back() != help) app.set_help_flag("-h,--help", "show this");  // it stands last
   try {
     std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());
     app.parse(reversed);
@@ -50,6 +50,16 @@ void take_last(CLI::App& app) {
   }
 }
 
+const CLI::Option* find_option(const CLI::App& app, std::string_view written) {
+  const bool is_long = written.starts_with("--");
+  const std::string_view name = written.substr(std::min<std::size_t>(written.size(), is_long ? 2 : 1));
+  for (const CLI::Option* option : app.get_options()) {
+    const std::vector<std::string>& names = is_long ? option->get_lnames() : option->get_snames();
+    if (std::find(names.begin(), names.end(), name) != names.end()) return option;
+  }
+  return nullptr;
+}
+
 namespace {
 
 // Whether the value of the option in this word, of the last one if they are short, is the next word, whatever that looks like.
@@ -57,7 +67,7 @@ bool takes_next(const CLI::App& app, const std::string& word) {
   const bool is_long = word[1] == '-';
   if (is_long && word.find('=') != std::string::npos) return false;
   for (std::size_t i = 1; i < (is_long ? 2 : word.size()); ++i) {
-    const CLI::Option* option = app.get_option_no_throw(is_long ? word : std::string{'-', word[i]});
+    const CLI::Option* option = find_option(app, is_long ? word : std::string{'-', word[i]});
     if (option != nullptr && option->get_items_expected_max() > 0) return is_long || i + 1 == word.size();
   }
   return false;

@@ -6,6 +6,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/job.h"
@@ -30,6 +31,9 @@ std::optional<Leave> parse(CLI::App& app, const std::vector<std::string>& argume
 
 // Of an option that is given more than once the last counts, but for those that are made to be.
 void take_last(CLI::App& app);
+
+// The option that is written so, `-x` or `--name`; nullptr: none is. CLI11's own look copies the names of all.
+const CLI::Option* find_option(const CLI::App& app, std::string_view written);
 
 // How many of the words are options and their values: behind them the command begins.
 std::size_t options_end(const CLI::App& app, const std::vector<std::string>& arguments);
