@@ -5,7 +5,7 @@
 #include <cstdio>
 
 #include "cli/exit_status.h"
-#include "cli/options.h"
+#include "cli/standard_output.h"
 #include "io/entropy.h"
 #include "pushmill/skip_done.h"
 #include "sink/presentation.h"
@@ -52,7 +52,7 @@ base::Result<int> dry_run(const RunOptions& options, const std::string& shell) {
       if (done && done->take(*spec)) continue;
       std::string line;
       sink::Dress(tags ? std::optional(sink::label_of(spec->label).tag) : std::nullopt, sink::Dress::Quoting::None).append(line_of(*spec, 1 + count++ % slots), line);
-      std::fwrite(line.data(), 1, line.size(), stdout);
+      if (std::fwrite(line.data(), 1, line.size(), stdout) != line.size()) break;
     }
     if (auto written = cli::flush(stdout); !written) return written.error();
   }

@@ -37,9 +37,9 @@ base::Result<ventilator::Input> RunOptions::open_input(const std::string& direct
 }
 
 RunOutline outline_run(const std::vector<std::string>& arguments) {
-  CLI::App app;
-  RunOptions options;
-  add_run(app, options);
+  static RunOptions options;
+  static CLI::App app;
+  if (app.get_options().size() <= 1) add_run(app, options);  // it has --help. Made once, for it takes longer than all else here
   std::vector<std::string> settled = arguments;
   (void)settle_gnu_options(app, settled);
   const std::size_t end = cli::options_end(app, settled);

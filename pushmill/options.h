@@ -63,7 +63,7 @@ RunOutline outline_run(const std::vector<std::string>& arguments);
 
 std::optional<cli::Leave> parse_run(const std::vector<std::string>& arguments, RunOptions& options);
 
-// The same in two steps, for who parses many command lines: an app that is made once, and `options`, the ones it was made for, as new for each.
+// The same in two steps, for a caller that parses many command lines with one app. REQUIRES: `options` are those that the app was made with, and as new.
 void add_run(CLI::App& app, RunOptions& options);
 std::optional<cli::Leave> parse_run(CLI::App& app, const std::vector<std::string>& arguments, RunOptions& options);
 

@@ -214,7 +214,7 @@ std::string without_hyphens(std::string_view name) {
 }
 
 enum class Likeness { Other, Longer, Same };
-// What `name` is to `letters`, which have no hyphens.
+// Same: `name` is `letters`, its hyphens aside; Longer: it begins so. REQUIRES: `letters` has no hyphens, and is not empty.
 Likeness likeness(std::string_view name, std::string_view letters) {
   std::size_t at = 0;
   for (const char c : name) {
@@ -289,6 +289,8 @@ struct Walk {
     if (at + 1 < arguments.size() && (is_number(option->omitted) ? is_number(arguments[at + 1]) : !arguments[at + 1].starts_with('-'))) return false;
     if (option->omitted != kWithout) {
       word.append(joint).append(option->omitted);
+    } else if (word[1] != '-' && word.size() > 2) {
+      word.pop_back();  // those before it stay
     } else {
       arguments.erase(arguments.begin() + static_cast<std::ptrdiff_t>(at));
       --at;

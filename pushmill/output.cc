@@ -6,7 +6,7 @@
 #include <cstring>
 
 #include "cli/exit_status.h"
-#include "cli/options.h"
+#include "cli/standard_output.h"
 #include "io/unique_fd.h"
 #include "pushmill/answers.h"
 #include "pushmill/run_reader.h"

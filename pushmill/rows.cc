@@ -4,7 +4,7 @@
 #include <cmath>
 
 #include "base/utf8.h"
-#include "cli/options.h"
+#include "cli/standard_output.h"
 #include "json/json.h"
 
 namespace pushmill {

@@ -138,8 +138,9 @@ base::Result<RunCounts> RunReader::counts() const {
   }
   const auto settled = sink::ResultLog::failures(path_, true);
   if (!settled) return settled.error();
-  // What the sink says may be of the call before, a moment long.
-  counts.failed_before = std::min(settled->size(), counts.finished - std::min(counts.failed, counts.finished));
+  // For a moment the status file may still be that of the call before.
+  counts.failed = std::min(counts.failed, counts.finished);
+  counts.failed_before = std::min(settled->size(), counts.finished - counts.failed);
   return counts;
 }
 

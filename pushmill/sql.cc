@@ -6,7 +6,7 @@
 #include <memory>
 
 #include "cli/exit_status.h"
-#include "cli/options.h"
+#include "cli/standard_output.h"
 #include "pushmill/answers.h"
 #include "pushmill/run_reader.h"
 #include "sink/result_log.h"
@@ -52,7 +52,10 @@ base::Status collect(io::Statement& query, Format format, std::FILE* file) {
 base::Status copy(std::FILE* file) {
   std::rewind(file);
   char piece[64 << 10];
-  for (std::size_t n; (n = std::fread(piece, 1, sizeof piece, file)) > 0;) std::fwrite(piece, 1, n, stdout);
+  for (std::size_t n; (n = std::fread(piece, 1, sizeof piece, file)) > 0;) {
+    if (std::fwrite(piece, 1, n, stdout) != n) break;
+  }
+  if (std::ferror(file) != 0) return Error{Error::Kind::Io, std::string("cannot read a temporary file: ") + std::strerror(errno)};
   return cli::flush(stdout);
 }
 

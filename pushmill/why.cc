@@ -3,7 +3,7 @@
 #include <cstdio>
 
 #include "cli/exit_status.h"
-#include "cli/options.h"
+#include "cli/standard_output.h"
 #include "io/clock.h"
 #include "pushmill/answers.h"
 #include "pushmill/moments.h"

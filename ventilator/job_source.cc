@@ -16,8 +16,8 @@ namespace ventilator {
 
 namespace {
 
-// Bytes of a read: of the first, as most inputs are small, and at most, which is above a pipe's usual capacity; files gain nothing from more.
-constexpr std::size_t kFirstChunk = 16u << 10, kChunk = 256u << 10;
+// Bytes of a read at most: above a pipe's usual capacity; files gain nothing from more.
+constexpr std::size_t kMaxChunk = 256u << 10;
 
 }  // namespace
 
@@ -87,15 +87,15 @@ bool JobSource::fill() {
     scanned_ -= begin_;
     begin_ = 0;
   }
-  const std::size_t chunk = std::clamp(capacity_, kFirstChunk, kChunk);
-  if (capacity_ - end_ < chunk) {
-    capacity_ = std::max(end_ + chunk, 2 * capacity_);
+  if (capacity_ - end_ < chunk_) {
+    capacity_ = std::max(end_ + chunk_, 2 * capacity_);
     auto larger = std::make_unique_for_overwrite<char[]>(capacity_);
     if (end_ > 0) std::memcpy(larger.get(), buffer_.get(), end_);
     buffer_ = std::move(larger);
   }
-  const ssize_t count = ::read(fd_, buffer_.get() + end_, chunk);
+  const ssize_t count = ::read(fd_, buffer_.get() + end_, chunk_);
   if (count > 0) {
+    if (static_cast<std::size_t>(count) == chunk_) chunk_ = std::min(2 * chunk_, kMaxChunk);
     end_ += static_cast<std::size_t>(count);
     is_searched_ = false;
   } else if (count == 0) {

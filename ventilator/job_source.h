@@ -73,6 +73,7 @@ class JobSource {
 
   // Of a stream: [begin_, end_) is not delivered; no delimiter begins in [begin_, scanned_), so that no byte is searched twice.
   std::unique_ptr<char[]> buffer_;
+  std::size_t chunk_ = 16u << 10;  // bytes of the next read: most inputs are small
   std::size_t capacity_ = 0, begin_ = 0, scanned_ = 0, end_ = 0;
   bool is_searched_ = true;  // up to end_: there is no complete record
   RecordFormat format_;

@@ -41,7 +41,7 @@ struct Options {
 
 std::optional<cli::Leave> parse(const std::vector<std::string>& arguments, Options& options);
 
-// The same in two steps, for who parses many command lines: an app that is made once, and `options`, the ones it was made for, as new for each.
+// The same in two steps, for a caller that parses many command lines with one app. REQUIRES: `options` are those that the app was made with, and as new.
 void add_options(CLI::App& app, Options& options);
 std::optional<cli::Leave> parse(CLI::App& app, const std::vector<std::string>& arguments, Options& options);
 

@@ -9,6 +9,7 @@
 #include "base/one_line.h"
 #include "cli/durations.h"
 #include "cli/exit_status.h"
+#include "cli/standard_output.h"
 
 namespace cli {
 
@@ -20,7 +21,8 @@ Leave refused(const std::string& word) { return {kExitUsage, (is_option(word) ? 
 std::optional<Leave> parse(CLI::App& app, const std::vector<std::string>& arguments, std::vector<std::string>* rest) {
   app.prefix_command(rest != nullptr);
   app.positionals_at_end(false);
-  if (const CLI::Option* help = app.get_help_ptr(); help == nullptr || app.get_options().back() != help) app.set_help_flag("-h,--help", "show this");  // it stands last
+  const bool is_help_last = !app.get_options().empty() && app.get_options().back() == app.get_help_ptr();
+  if (!is_help_last) app.set_help_flag("-h,--help", "show this");  // anew, behind the others
   try {
     std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());
     app.parse(reversed);
@@ -244,11 +246,6 @@ void add_ending(CLI::App& app, base::TermSeq& term_seq, bool& kill_leftovers) {
       },
       "how a command and its processes are ended: signals, and milliseconds to wait for each")->type_name("SIGNAL,MS,...")->default_str("TERM,200,TERM,100,TERM,50,KILL,25");
   app.add_flag("--kill-leftovers", kill_leftovers, "end what a command leaves running when it has ended");
-}
-
-base::Status flush(std::FILE* out) {
-  if (std::fflush(out) == 0 && std::ferror(out) == 0) return base::ok();
-  return base::Error{errno == ENOSPC ? base::Error::Kind::Full : base::Error::Kind::Io, std::string("cannot write to standard output: ") + std::strerror(errno)};
 }
 
 int leave(const Leave& leave, const std::string& program) {

@@ -2,7 +2,6 @@
 // the only user of CLI11.
 #pragma once
 
-#include <cstdio>
 #include <functional>
 #include <optional>
 #include <string>
@@ -32,7 +31,7 @@ std::optional<Leave> parse(CLI::App& app, const std::vector<std::string>& argume
 // Of an option that is given more than once the last counts, but for those that are made to be.
 void take_last(CLI::App& app);
 
-// The option that is written so, `-x` or `--name`; nullptr: none is. CLI11's own look copies the names of all.
+// The option that is written so, `-x` or `--name`; nullptr: none is. CLI11's own search copies the names of all. REQUIRES: `written` begins with '-'.
 const CLI::Option* find_option(const CLI::App& app, std::string_view written);
 
 // How many of the words are options and their values: behind them the command begins.
@@ -74,9 +73,6 @@ std::optional<Leave> check_work(const Work& work, const std::vector<std::string>
 
 // --term-seq and --kill-leftovers: how the processes of a command are ended.
 void add_ending(CLI::App& app, base::TermSeq& term_seq, bool& kill_leftovers);
-
-// Everything was written to standard output; else why not.
-base::Status flush(std::FILE* out);
 
 // Prints what `leave` says and returns its status.
 int leave(const Leave& leave, const std::string& program);

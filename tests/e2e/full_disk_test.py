@@ -197,7 +197,7 @@ class FullDisk(EndToEnd):
     def test_a_worker_of_a_run_waits_for_room_longer_than_for_a_head(self):
         journal, run = self.journal(), self.disk / "r"
         self.leave(180_000)
-        records = [f"{n} {100_000 * 'x'}" for n in range(JOBS)]  # the first is too many
+        records = [f"{n} {100_000 * 'x'}" for n in range(JOBS)]  # the first alone finds no room
         program = self.start("pushmill", "run", "-j2", "--run-dir", run, journal.job(": {}"), stdin=records)
         program.wait_for(ROOM)
         self.assertEqual(query(run, "SELECT job FROM jobs", file="jobs.db"), [])

@@ -65,6 +65,7 @@ TEST_CASE("a value may be left out where the next word can be none: what it stan
   CHECK(some.settled({"-l3", "--max-lines", "--max-lines=2", "wc"}) == Words{"-l3", "--max-lines=1", "--max-lines=2", "wc"});
   CHECK(some.settled({"-kl", "wc"}) == Words{"-kl1", "wc"});
   CHECK(some.settled({"-eSTOP", "-k", "-e", "--eof", "STOP", "-e"}) == Words{"-eSTOP", "-k", "--eof", "STOP"});
+  CHECK(some.settled({"-ke", "-k", "--eof", "-ke"}) == Words{"-k", "-k", "-k"});
 }
 
 TEST_CASE("the words of the command are left alone", "[options]") {
