@@ -116,7 +116,7 @@ std::optional<cli::Leave> parse_run(CLI::App& app, const std::vector<std::string
   if (auto leave = sink::check_output(options.output)) return leave;
   if (auto leave = ventilator::check_template(options.job_work())) return leave;
   if (options.starts.rules.free_memory > 0 && options.policy.policy.at_most_once) return cli::Leave{cli::kExitUsage, "--memfree ends jobs and runs them again, which --at-most-once forbids\n"};
-  return ventilator::check_policy(options.policy);
+  return ventilator::check_policy(app, options.policy);
 }
 
 std::optional<cli::Leave> parse_run(const std::vector<std::string>& arguments, RunOptions& options) {

@@ -53,7 +53,7 @@ std::optional<cli::Leave> parse(CLI::App& app, const std::vector<std::string>& a
   if (policy.no_overlap && policy.lease < policy.heartbeat * 5)
     return cli::Leave{cli::kExitUsage, "with --no-overlap --lease must be at least five times --heartbeat\n"};
   if (policy.heartbeat < base::Duration(10'000)) return cli::Leave{cli::kExitUsage, "--heartbeat must be at least 10ms\n"};
-  return check_policy(options.policy);
+  return check_policy(app, options.policy);
 }
 
 std::optional<cli::Leave> parse(const std::vector<std::string>& arguments, Options& options) {

@@ -32,16 +32,15 @@ void add_policy(CLI::App& app, PolicyOptions& options) {
   add_failures(app, "--retry-on", [&options](base::FailureSet set) { options.retry_on = std::move(set); },
                "run only these failures again: exit codes (1,3-5), signals (SIGSEGV; signal: any), timeout, oom");
   add_failures(app, "--no-retry-on", [&options](base::FailureSet set) { options.no_retry_on = std::move(set); }, "never run these failures again");
-  options.crash_limit = cli::add_count(app, "--crash-limit", options.policy.crash_limit, 1, 1000, "a job under which its worker dies N times, while it runs alone there, has failed");
-  options.crash_limit->default_str("5");
+  cli::add_count(app, "--crash-limit", options.policy.crash_limit, 1, 1000, "a job under which its worker dies N times, while it runs alone there, has failed")->default_str("5");
   app.add_flag("--at-most-once", options.policy.at_most_once, "never run a job again that may have begun: one that is lost with its worker has failed, as lost");
   app.add_flag("--no-overlap", options.policy.no_overlap,
                "run a job again only when its attempt before has surely ended: a worker that is not heard for a lease ends its jobs itself");
   add_halt(app, options.policy.halt);
 }
 
-std::optional<cli::Leave> check_policy(PolicyOptions& options) {
-  if (options.policy.at_most_once && options.crash_limit->count() > 0) {
+std::optional<cli::Leave> check_policy(const CLI::App& app, PolicyOptions& options) {
+  if (options.policy.at_most_once && app.count("--crash-limit") > 0) {
     return cli::Leave{cli::kExitUsage, "--crash-limit and --at-most-once exclude each other: the first loss is a job's last\n"};
   }
   const bool has_list = options.retry_on || !options.no_retry_on.ranges.empty();
@@ -49,7 +48,6 @@ std::optional<cli::Leave> check_policy(PolicyOptions& options) {
     const std::string names = has_list ? "--retry-on and --no-retry-on need" : "--retry-delay needs";
     return cli::Leave{cli::kExitUsage, names + " --retries: a failing job is run once\n"};
   }
-  options.crash_limit = nullptr;
   options.policy.retry_on = options.retry_on.value_or(base::FailureSet::all()).without(options.no_retry_on);
   return std::nullopt;
 }
