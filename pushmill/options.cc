@@ -37,12 +37,15 @@ base::Result<ventilator::Input> RunOptions::open_input(const std::string& direct
 }
 
 RunOutline outline_run(const std::vector<std::string>& arguments) {
-  static RunOptions options;
-  static CLI::App app;
-  if (app.get_options().size() <= 1) add_run(app, options);  // it has --help. Made once, for it takes longer than all else here
+  // Made once: that takes longer than all else here.
+  static const struct Parser {
+    RunOptions options;
+    CLI::App app;
+    Parser() { add_run(app, options); }
+  } parser;
   std::vector<std::string> settled = arguments;
-  (void)settle_gnu_options(app, settled);
-  const std::size_t end = cli::options_end(app, settled);
+  (void)settle_gnu_options(parser.app, settled);
+  const std::size_t end = cli::options_end(parser.app, settled);
   const bool is_plain = std::find(settled.begin(), settled.begin() + static_cast<std::ptrdiff_t>(end), "--plain") != settled.begin() + static_cast<std::ptrdiff_t>(end);
   return {arguments.size() - (settled.size() - end), is_plain};
 }

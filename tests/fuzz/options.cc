@@ -29,11 +29,13 @@ void check(const Words& words, std::optional<cli::Leave> parse(const Words&, Opt
 // With an app that is made once: to make it takes ten times as long as to parse.
 template <typename Options>
 void check(const Words& words, void add(CLI::App&, Options&), std::optional<cli::Leave> parse(CLI::App&, const Words&, Options&)) {
-  static Options options;
-  static CLI::App app;
-  if (app.get_options().size() <= 1) add(app, options);  // it has --help
-  options = Options();
-  check(parse(app, words, options));
+  static struct Parser {
+    Options options;
+    CLI::App app;
+    explicit Parser(void add(CLI::App&, Options&)) { add(app, options); }
+  } parser(add);
+  parser.options = Options();
+  check(parse(parser.app, words, parser.options));
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <spawn.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -22,6 +23,13 @@ namespace fs = std::filesystem;
 namespace {
 
 void touch(const std::string& path) { std::ofstream(path).flush(); }
+
+// What the file system says: no clock does, as it may date several files alike that were made in different ticks.
+std::pair<std::int64_t, std::uint32_t> birth_of(const std::string& path) {
+  struct statx status {};
+  REQUIRE(::statx(AT_FDCWD, path.c_str(), AT_SYMLINK_NOFOLLOW, STATX_BTIME, &status) == 0);
+  return {status.stx_btime.tv_sec, status.stx_btime.tv_nsec};
+}
 
 }  // namespace
 
@@ -168,12 +176,12 @@ TEST_CASE("runs without a name are found, the newest first", "[run_directory]") 
     REQUIRE(run);
     touch(run->path + "/jobs.db");
     paths.insert(paths.begin(), run->path);
-    const auto tick = [] {  // of the clock that files are dated by
-      timespec now;
-      ::clock_gettime(CLOCK_REALTIME_COARSE, &now);
-      return std::pair(now.tv_sec, now.tv_nsec);
-    };
-    REQUIRE(test::eventually([&, before = tick()] { return tick() != before; }));
+    REQUIRE(test::eventually([&, made = birth_of(run->path)] {
+      touch(directory / "later");
+      const auto later = birth_of(directory / "later");
+      fs::remove(directory / "later");
+      return later > made;
+    }));
   }
   fs::create_directory(directory / "state/other");
   touch(directory / "state/file");
