@@ -2,6 +2,7 @@
 import collections
 import contextlib
 import dataclasses
+import hashlib
 import os
 import random
 import shutil
@@ -15,6 +16,8 @@ from support import KILL_POINTS, MANY_FAILED, SANITIZER_REPORT, SLOWNESS, TERMIN
 
 HEARTBEAT, LEASE = 0.1, min(SLOWNESS, 3)  # a lease that a slowed program keeps
 LARGE = 150_000       # bytes of an output that goes to a file
+INPUTS = 100, 100_000, 600_000  # bytes of an input that the worker has in memory, that it has in a file, that comes in several messages
+NUMBERS = b" ".join(b"%d" % n for n in range(120_000))  # what inputs are made of: no part of it comes twice
 DEADLINE = 90 * SLOWNESS
 
 
@@ -40,7 +43,7 @@ class Plan:
         r = random.Random(seed)
         self.is_run = r.random() < 0.25
         self.transport = r.choice(["ipc", "tcp"])
-        self.kind = r.choice(["small", "large", "failing", "calls", "coprocess"])
+        self.kind = r.choice(["small", "large", "failing", "calls", "coprocess", "pipe"])
         self.workers, self.slots = r.randint(1, 3), r.randint(1, 3)
         self.jobs = r.randint(150, 400) if self.kind == "calls" else r.randint(30, 90)
         self.seconds = r.choice([0, 0.02, 0.05])
@@ -92,7 +95,17 @@ class Plan:
     def output(self, job):
         if self.kind == "large" and job % 3 == 0:
             return b"begin %d\n" % job + (b"%d\n" % job * LARGE)[:LARGE] + b"\nend %d\n" % job
+        if self.kind == "pipe":
+            return b"%d %s -\n" % (job, hashlib.md5(self.block(job)).hexdigest().encode())
         return b"%d\n" % job
+
+    def block(self, job):
+        return NUMBERS[job : job + INPUTS[job % 3]] + b"\n\n"
+
+    def input(self):
+        if self.kind == "pipe":
+            return b"".join(b"%d\n%s" % (job, self.block(job)) for job in range(1, self.jobs + 1))
+        return b"".join(b"%d\n" % job for job in range(1, self.jobs + 1))
 
     def words(self, journal):
         nap = f"sleep {self.seconds}; " if self.seconds else ""
@@ -103,9 +116,12 @@ class Plan:
         if self.kind == "coprocess":
             say = f"$n - $PARALLEL_PID >>{journal}"
             return ["--coprocess", f"while read n; do echo start {say}; {nap}echo end {say}; echo $n; done"]
+        say = f"$PUSHMILL_JOB $PUSHMILL_ATTEMPT $PARALLEL_PID >>{journal}"
+        if self.kind == "pipe":
+            cut = ["--pipe-part", "--block", "1"] if self.is_run else ["--pipe", "-N1"]
+            return [*cut, "--recend", r"\n\n", f"read n; echo start {say}; {nap}echo $n $(md5sum); echo end {say}"]
         body = {"small": "echo {}", "failing": "echo {}; [ $(({} % 7)) != 0 ]",
                 "large": f"if [ $(({{}} % 3)) = 0 ]; then echo begin {{}}; yes {{}} | head -c {LARGE}; echo; echo end {{}}; else echo {{}}; fi"}[self.kind]
-        say = f"$PUSHMILL_JOB $PUSHMILL_ATTEMPT $PARALLEL_PID >>{journal}"
         retries = ["--retries", "2"] if self.kind == "failing" else []
         return [*retries, f"n={{}}; echo start {say}; {nap}( {body} ); s=$?; echo end {say}; exit $s"]
 
@@ -144,7 +160,7 @@ class Round(EndToEnd):
         (self.path / "plan").write_text(f"{self.plan}\n")
         self.journal_file = self.path / "journal"
         self.journal_file.touch()
-        (self.path / "list").write_text("".join(f"{n}\n" for n in range(1, self.plan.jobs + 1)))
+        (self.path / "list").write_bytes(self.plan.input())
         self.ring = Ring(self, self.plan.transport, "r")
         try:
             for role in ("run",) if self.plan.is_run else ("sink", "ventilator", *(("worker", n) for n in range(self.plan.workers))):
@@ -187,7 +203,7 @@ class Round(EndToEnd):
 
     def begin_ventilator(self):
         return self.ring.start_ventilator("--durability", "process", "--heartbeat", f"{HEARTBEAT}s", "--lease", f"{LEASE}s",
-                                          *self.plan.words(self.journal_file), records=range(1, self.plan.jobs + 1))
+                                          *self.plan.words(self.journal_file), records=self.plan.input())
 
     def begin_worker(self):
         return self.ring.start_worker(f"-j{self.plan.slots}")
