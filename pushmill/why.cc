@@ -96,8 +96,8 @@ std::string how_it_ended(const Attempt& attempt) {
   else if (attempt.outcome == "timeout") text = "it was over its time limit, and was ended";
   else if (attempt.outcome == "oom") text = "it was ended for want of memory";
   else if (attempt.outcome == "lost") text = "it was lost";
-  else if (attempt.outcome == "returned") text = "it was given back unstarted";
-  else if (attempt.outcome == "cancelled") text = "it was cut short, because the worker was stopped";
+  else if (attempt.outcome == "returned") text = attempt.slot > 0 ? "it was given back" : "it was given back unstarted";
+  else if (attempt.outcome == "cancelled") text = attempt.reason.empty() ? "it was cut short, because its worker was stopped or the run halted" : "it was cut short";
   else if (attempt.outcome == "superseded") text = "another attempt had been first";
   if (!attempt.reason.empty()) text += ": " + attempt.reason;
   if (attempt.was_retried) text += ". Then you had it retried";

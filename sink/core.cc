@@ -387,33 +387,35 @@ bool Core::is_last(const JobRecord& record, const EndedAttempt& ended, bool is_r
 
 // ---- leases
 
-void Core::lose(JobId job, const LiveAttempt& live) {
+void Core::lose(const LiveAttempt& live, const char* reason) {
   wire::Result result;
   result.attempt = live.attempt;
   result.outcome = Outcome::Lost;
   result.exit_code = -1;
   result.command = live.command;
   result.label = live.label;
-  result.reason = "its worker was not heard of for a lease";
+  result.reason = reason;
   const WorkerId worker = live.worker;
   const auto known = workers_.find(worker);
-  end_attempt(*progress_.find(job), std::move(result), worker, known == workers_.end() ? std::string() : known->second.host);
+  end_attempt(*progress_.find(live.attempt.job), std::move(result), worker, known == workers_.end() ? std::string() : known->second.host);
 }
 
 // Judged only when nothing is waiting to be read, and on a clock that stands still while this process does.
 void Core::judge_leases() {
   next_judging_ = now_ + policy_.heartbeat / 2;
-  std::vector<LiveAttempt> lost;
+  std::vector<LiveAttempt> silent, gone;
   for (const auto& [job, record] : progress_.records()) {
     for (const LiveAttempt& live : record.live) {
       if (!live.leased) continue;
       const auto worker = workers_.find(live.worker);
       const bool is_gone = worker != workers_.end() && worker->second.gone_at && !policy_.no_overlap && now_ - *worker->second.gone_at > heartbeats(3) &&
                            now_ - started_ > policy_.lease;
-      if (now_ - live.renewed > policy_.lost_after() || is_gone) lost.push_back(live);
+      if (now_ - live.renewed > policy_.lost_after()) silent.push_back(live);
+      else if (is_gone) gone.push_back(live);
     }
   }
-  for (const LiveAttempt& live : lost) lose(live.attempt.job, live);
+  for (const LiveAttempt& live : silent) lose(live, "its worker was not heard of for a lease");
+  for (const LiveAttempt& live : gone) lose(live, "its worker's connection broke, and it was not heard of again");
   std::erase_if(workers_, [this](const auto& item) { return !item.second.has_news && now_ - item.second.heard_at > 10 * policy_.lease; });
 }
 

@@ -97,7 +97,7 @@ class Core {
   bool is_hopeless(const wire::Result& result);
   void drop_outputs(const Attempt& attempt);
   void drop_losing_outputs(const wire::Result& winner);
-  void lose(JobId job, const LiveAttempt& live);
+  void lose(const LiveAttempt& live, const char* reason);
   void lease(JobRecord& record, const Attempt& attempt, const WorkerId& worker);
   void take_back(JobRecord& record, const EndedAttempt& ended);
   bool is_last(const JobRecord& record, const EndedAttempt& ended, bool is_retried) const;

@@ -115,6 +115,17 @@ bool Outlet::flush() {
   return true;
 }
 
+bool Outlet::settle() {
+  if (is_settled_) return true;
+  for (const Stream* stream : {&out_, &err_}) {
+    if (!stream->is_file) continue;
+    const int copy = ::fcntl(stream->fd, F_DUPFD_CLOEXEC, 0);
+    if (copy < 0) return fail({false, "cannot ask " + stream->name + " for errors: " + std::strerror(errno)});
+    if (::close(copy) != 0 && errno != EINTR) return fail({false, "cannot write to " + stream->name + ": " + std::strerror(errno)});
+  }
+  return is_settled_ = true;
+}
+
 ssize_t Outlet::write_once(const Stream& stream, std::string_view bytes) {
   if (!stream.is_terminal) return ::write(stream.fd, bytes.data(), bytes.size());
   auto& line = cli::StatusLine::of_process();
@@ -131,6 +142,7 @@ bool Outlet::write_all(const Stream& stream, std::string_view bytes) {
     const ssize_t n = write_once(stream, bytes.substr(0, stream.is_file ? bytes.size() : PIPE_BUF));
     if (n >= 0) {
       bytes.remove_prefix(static_cast<std::size_t>(n));
+      is_settled_ = is_settled_ && !stream.is_file;
     } else if (errno != EINTR && errno != EAGAIN) {  // EAGAIN: somebody else made it non-blocking
       return fail({errno == EPIPE, "cannot write to " + stream.name + ": " + std::strerror(errno)});
     }

@@ -30,6 +30,7 @@ class Outlet {
   bool append(bool to_err, std::string_view bytes);
   bool append_file(bool to_err, int file, const std::string& name, std::uint64_t from, std::uint64_t until, Dress& dress);
   bool flush();
+  bool settle();  // what was flushed has room where it went: some file systems say only at a close that there was none
   bool is_empty() const { return buffer_.empty(); }
   std::uint64_t flushes() const { return flushes_; }
   bool fail(Failure failure);  // false
@@ -59,6 +60,7 @@ class Outlet {
   std::atomic<bool> stopping_{false};
   std::string buffer_;  // small outputs on their way to `buffered_`
   const Stream* buffered_ = nullptr;
+  bool is_settled_ = true;
   std::uint64_t flushes_ = 0;
   std::optional<Failure> failure_;
 };

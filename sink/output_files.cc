@@ -79,6 +79,11 @@ Status OutputFiles::append(const Attempt& attempt, OutputStream stream, std::uin
   return base::ok();
 }
 
+void OutputFiles::recover(const Attempt& attempt, OutputStream stream) {
+  if (durability_ == io::Durability::Power) unsynced_.insert(run_directory_ + "/" + name(attempt, stream));
+  has_new_file_ = true;
+}
+
 Status OutputFiles::sync() {
   if (unsynced_.empty()) return base::ok();
   Status synced = base::ok();

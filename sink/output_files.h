@@ -27,6 +27,8 @@ class OutputFiles {
   base::Status append(const base::Attempt& attempt, wire::OutputStream stream, std::uint64_t offset, std::string_view bytes);
   // What was appended since the last call survives what `durability` promises. After an error, which is never Full, it is gone.
   base::Status sync();
+  // What one before us wrote is as if it had been appended now: nobody knows how much of it was synced.
+  void recover(const base::Attempt& attempt, wire::OutputStream stream);
   void drop(const base::Attempt& attempt);
   void drop(const base::Attempt& attempt, wire::OutputStream stream);
 

@@ -244,8 +244,7 @@ bool OutputWriter::emit(Emission& emission) {
   }
   if (!printed_.empty()) printed_.erase(emission.job);
   mark_ = emission.mark;
-  if (outlet_.flushes() != flushes) publish(before);
-  return true;
+  return outlet_.flushes() == flushes || publish(before);
 }
 
 bool OutputWriter::emit_row(Emission& emission) {
@@ -346,15 +345,15 @@ void OutputWriter::take_freed(std::uint64_t mark, std::vector<Freed>& freed) {
 }
 
 bool OutputWriter::flush() {
-  if (!outlet_.flush()) return false;
-  publish(mark_);
-  return true;
+  return outlet_.flush() && publish(mark_);
 }
 
-void OutputWriter::publish(std::uint64_t mark) {
-  if (emitted_ == mark) return;
+bool OutputWriter::publish(std::uint64_t mark) {
+  if (!outlet_.settle()) return false;
+  if (emitted_ == mark) return true;
   emitted_.store(mark, std::memory_order_release);
   signal_eventfd(wake_fd_.get());
+  return true;
 }
 
 bool OutputWriter::give_up() {

@@ -121,7 +121,7 @@ class OutputWriter {
   bool emit_live(const Live& live, Printed& printed, wire::OutputStream stream);
   void free_if_unwanted(const Emission& emission, std::size_t bytes, std::optional<base::Attempt> with_files);
   bool flush();
-  void publish(std::uint64_t mark);
+  bool publish(std::uint64_t mark);
   void fail(Failure failure);
   bool give_up();  // false
 

@@ -54,7 +54,7 @@ base::Result<std::optional<int>> Shell::open() {
 
   if (results_->recovered().ended) {
     // Over, unless a ventilator is there that may not know: then END is said again. One whose input was cut waits a lease for a ventilator that goes on with it.
-    const auto ventilator = io::Lock::take(config_.run_directory, io::Lock::kVentilator, "sink");
+    const auto ventilator = io::Lock::take(config_.run_directory, io::Lock::kVentilator, io::Lock::kLook);
     if (ventilator && !results_->recovered().ended->cut) return std::optional<int>(results_->recovered().ended->exit_status);
   }
   auto pull = io::Pull::create(context_, wire::kMaxSocketMessage);
@@ -119,9 +119,11 @@ base::Status Shell::recover_outputs() {
   const auto named = results_->files();
   if (!named) return named.error();
   for (const OutputFiles::Found& file : *found) {
-    if (!named->contains(OutputFiles::name(file.attempt, file.stream)) && !core_->recover_output(file.attempt, file.stream, file.length)) files_->drop(file.attempt, file.stream);
+    if (named->contains(OutputFiles::name(file.attempt, file.stream))) continue;
+    if (core_->recover_output(file.attempt, file.stream, file.length)) files_->recover(file.attempt, file.stream);
+    else files_->drop(file.attempt, file.stream);
   }
-  return base::ok();
+  return files_->sync();  // before a worker is told that it is stored
 }
 
 // ---- the loop

@@ -65,7 +65,7 @@ base::Result<std::optional<int>> Shell::open(int interrupt_fd) {
     if (summary.cut) say_cut(source_error_.empty() ? summary.cut_reason : source_error_);
     // Over, unless a sink is there that waits for a word from us: then the workers may wait for one too.
     exit_status_ = summary.ended;
-    if (config_.is_embedded || io::Lock::take(config_.run_directory, io::Lock::kSink, "ventilator")) return exit_status_;
+    if (config_.is_embedded || io::Lock::take(config_.run_directory, io::Lock::kSink, io::Lock::kLook)) return exit_status_;
   }
   counts_.accepted = summary.accepted;
   return std::optional<int>();

@@ -281,9 +281,10 @@ base::Result<Database> Database::open(const std::string& path, int version, cons
   if (!power) {
     if (auto set = database.execute("PRAGMA wal_autocheckpoint=10000"); !set) return set.error();
   }
-  // The file's own first page must reach the disk too: SQLite deletes the WAL of a database that is empty after a power loss.
-  if (is_new && power)
-    if (auto synced = database.execute("PRAGMA wal_checkpoint(FULL)"); !synced) return synced.error();
+  // The file's own first page must reach the disk too: SQLite deletes the WAL of a database that is empty after a power loss. One that is not new may have been
+  // made by a process that was killed right here, or that promised less.
+  if (power)
+    if (auto synced = database.execute("PRAGMA wal_checkpoint(PASSIVE)"); !synced) return synced.error();
   return database;
 }
 

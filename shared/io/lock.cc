@@ -70,6 +70,7 @@ Holder read_holder(int fd) {
 }
 
 void write_holder(int fd, std::string_view program, bool is_seen_elsewhere) {
+  if (program == Lock::kLook) return void(!::ftruncate(fd, 0));
   const std::string text = std::to_string(::getpid()) + " " + host_name() + " " + std::string(program) + "\n" + start_of(::getpid()) + " " + boot_id() + "\n";
   // A disk too full for this is no reason to refuse: it only tells others who we are.
   if (::ftruncate(fd, 0) == 0 && ::pwrite(fd, text.data(), text.size(), 0) > 0 && is_seen_elsewhere) ::fsync(fd);
@@ -112,8 +113,8 @@ base::Result<Lock> Lock::take(const std::string& run_directory, const char* name
   int error = 0;
   for (int tries = 0; (locked = ::fcntl(fd.get(), F_OFD_SETLK, &whole)) != 0; ++tries) {
     error = errno;
-    // Held for a moment by a look at the end, or by a child of a dead holder that has not executed yet. One that has not named itself comes or goes, and may wait
-    // for the disk to do so.
+    // Held for a moment by a child of a dead holder that has not executed yet. One that has not named itself comes or goes, or only looks, and may wait for the
+    // disk to do so.
     const int patience = is_presumed_alive(read_holder(fd.get())) ? kPatience : kPatienceWithUnnamed;
     if (error != EINTR && ((error != EAGAIN && error != EACCES) || tries >= patience)) break;
     ::poll(nullptr, 0, 10);

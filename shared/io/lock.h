@@ -21,6 +21,8 @@ class Lock {
   static constexpr const char* kVentilator = "ventilator.lock";
   static constexpr const char* kSink = "sink.lock";
 
+  static constexpr std::string_view kLook = "";  // in place of a program: it is held for a moment, and who comes meanwhile waits for that
+
   // Busy, naming the holder (its process id, host and program), when another process or Lock has it.
   static base::Result<Lock> take(const std::string& run_directory, const char* name, std::string_view program, TakeOver take_over = TakeOver::No);
   // The error that take() would give now; ok if it would succeed. Nothing is taken, and there may be no file.

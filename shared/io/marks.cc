@@ -22,7 +22,7 @@ std::optional<std::int64_t> meta(Database& database, std::string_view key) {
 
 // Read under the sink's lock, so that a live sink is never mistaken for one that has gone.
 std::optional<EndMark> end_mark_of_sink(const std::string& directory) {
-  const auto lock = Lock::take(directory, Lock::kSink, "a look at the end");
+  const auto lock = Lock::take(directory, Lock::kSink, Lock::kLook);
   if (!lock) return std::nullopt;
   auto database = Database::open_read_only(directory + "/results.db", 1);
   if (!database) return std::nullopt;

@@ -128,6 +128,16 @@ TEST_CASE("who has not named itself yet, or no more, is waited for", "[run_direc
   leaving.join();
 }
 
+TEST_CASE("who only looks is waited for, and names nobody", "[run_directory]") {
+  test::TemporaryDirectory directory;
+  auto look = Lock::take(directory.path(), Lock::kSink, Lock::kLook);
+  REQUIRE(look);
+  CHECK(Lock::holder(directory.path(), Lock::kSink) == "another process");
+  std::thread leaving([look = std::move(*look)] { ::poll(nullptr, 0, 700); });
+  CHECK(Lock::take(directory.path(), Lock::kSink, "sink"));
+  leaving.join();
+}
+
 TEST_CASE("a lock dies with its process, and is not passed to what it starts", "[run_directory]") {
   test::TemporaryDirectory directory;
   int input[2];

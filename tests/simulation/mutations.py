@@ -206,7 +206,7 @@ MUTATIONS = (
         ("  part.sent = effect.sent + effect.length;\n", "  if (!MUTANT) part.sent = effect.sent + effect.length;\n"),
     ), "calm", "14: jobs never end"),
     Mutation("lost_too_early", "sink/core.cc", (
-        ("policy_.lost_after() ||", "(MUTANT ? policy_.lease / 2 : policy_.lost_after()) ||"),
+        ("> policy_.lost_after())", "> (MUTANT ? policy_.lease / 2 : policy_.lost_after()))"),
     ), "apart", "19: "),
 )
 

@@ -95,6 +95,21 @@ TEST_CASE("a sync that fails is not tried again, not on a full disk either, and 
   CHECK(contents(folder / "outputs/12.1.34.out") == "synced");
 }
 
+TEST_CASE("what a sink finds that another wrote is synced before it counts as stored", "[output_files]") {
+  TemporaryFolder folder;
+  {
+    OutputFiles killed(folder.path(), GENERATE(io::Durability::Process, io::Durability::Power));
+    append(killed, kFirst, OutputStream::Out, 0, "not synced");
+  }
+  const test::FaultyDisk faulty("sync", GENERATE(".out", "outputs"), EIO);
+  OutputFiles process(folder.path(), io::Durability::Process);
+  process.recover(kFirst, OutputStream::Out);
+  CHECK(process.sync());
+  OutputFiles power(folder.path(), io::Durability::Power);
+  power.recover(kFirst, OutputStream::Out);
+  CHECK_FALSE(power.sync());
+}
+
 // A committed job whose stdout is in a file.
 void finish_with_file(sink::ResultLog& log, OutputFiles& files, OutputWriter& writer, base::JobId job, const std::string& out, bool failed = false) {
   sink::Row row = ok_row(job, "", "e" + std::to_string(job) + "\n");

@@ -262,6 +262,21 @@ TEST_CASE("a full disk under stdout is told as such", "[output_writer]") {
   CHECK(writer->emitted() == 0);
 }
 
+TEST_CASE("a file system that says only at a close that there was no room is heard before an output counts as emitted", "[output_writer]") {
+  TemporaryFolder folder;
+  auto log = open_log(folder.path());
+  const io::UniqueFd out(::open((folder / "named").c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+  Pipe err;
+  auto writer = open_writer(*log, Order::Completion, 0, out.get(), err.writer.get());
+  finish(*log, *writer, 1, "one\n");
+  REQUIRE(eventually([&] { return writer->emitted() == 1; }));
+  const test::FaultyDisk faulty("close", "/named", EDQUOT);
+  finish(*log, *writer, 2, "two\n");
+  REQUIRE(eventually([&] { return writer->failed().has_value(); }));
+  CHECK(writer->failed()->message == std::string("cannot write to standard output: ") + std::strerror(EDQUOT));
+  CHECK(writer->emitted() == 1);
+}
+
 TEST_CASE("stopping does not wait for a reader that never reads", "[output_writer]") {
   TemporaryFolder folder;
   auto log = open_log(folder.path());
