@@ -1,9 +1,10 @@
 """kill -9 at each named point of shared/base/kill_point.h, then the same command line again: first what was true at that moment, then that it is made good."""
 import pathlib
+import signal
 import sys
 import unittest
 
-from support import KILL_POINTS, EndToEnd, Ring, finished, has_kill_points, query, wait_until
+from support import FAULTY_DISK, KILL_POINTS, STORAGE, EndToEnd, Ring, finished, has_kill_points, query, wait_until
 
 SKIPPED = 77
 JOBS = 6
@@ -164,6 +165,22 @@ class KillPoint(EndToEnd):
     def test_output_written_row_not(self):
         ring, role = self.kill_three_at("sink.output_written", self.large())
         self.assert_part_is_there(ring.run)
+        self.finish_three(ring, role)
+        self.assert_large(ring.run)
+
+    @unittest.skipUnless(FAULTY_DISK.exists(), "these programs come without libfaulty_disk.so")
+    def test_output_written_row_not_and_lost_by_the_disk(self):
+        """Where power is promised what a killed sink wrote counts as stored only once it is synced: till then its worker has it."""
+        ring, role = self.kill_three_at("sink.output_written", self.large())
+        worker = ring.workers[0]
+        worker.send(signal.SIGSTOP)  # so that nothing is written now
+        (self.path / "faulty").touch()
+        with self.faulty_disk("sync .out 5"):
+            ring.start_sink("--durability", "power")
+        ring.sink.wait(STORAGE)
+        worker.send(signal.SIGCONT)
+        self.assertRegex(ring.sink.err, "cannot sync .*/outputs/.*: Input/output error")
+        (self.path / "faulty").unlink()
         self.finish_three(ring, role)
         self.assert_large(ring.run)
 
