@@ -46,6 +46,15 @@ class Storage(EndToEnd):
         (name,), = query(self.path / "r", "SELECT stdout_file FROM results WHERE job = 2")
         self.assertEqual((self.path / "r" / name).stat().st_size, 900_000)
 
+    @unittest.skipUnless(FAULTY_DISK.exists(), "these programs come without libfaulty_disk.so")
+    def test_room_that_is_missing_only_at_a_close_is_told(self):
+        self.run_to_end("run", "--run-dir", "r", "echo", stdin=range(3))
+        (self.path / "faulty").touch()
+        for words in ["log", "r"], ["run", "echo", ":::", "a"]:
+            with open(self.path / "named", "wb") as out, self.faulty_disk("close /named 122"):
+                program = self.run_to_end(*words, stdout=out, status=STORAGE)
+            self.assertRegex(program.err, "^pushmill( log)?: cannot write to standard output: Disk quota exceeded")
+
     UNSYNCED = "sync results.db-wal 5"
 
     def die_of(self, fault, said):
