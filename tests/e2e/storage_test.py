@@ -53,7 +53,7 @@ class Storage(EndToEnd):
         for words in ["log", "r"], ["run", "echo", ":::", "a"]:
             with open(self.path / "named", "wb") as out, self.faulty_disk("close /named 122"):
                 program = self.run_to_end(*words, stdout=out, status=STORAGE)
-            self.assertRegex(program.err, "^pushmill( log)?: cannot write to standard output: Disk quota exceeded")
+            self.assertRegex(program.err, "(?m)^pushmill( log)?: cannot write to standard output: Disk quota exceeded")
 
     UNSYNCED = "sync results.db-wal 5"
 
