@@ -74,9 +74,11 @@ base::Result<Exit::Why> Shell::run() {
   auto calls = CallRunner::create(handlers_, most_slots());
   if (!calls) return calls.error();
   calls_ = std::move(*calls);
-  if (const auto directory = io::runtime_directory()) {
+  if (const auto directory = io::host_directory()) {
     config_.keeper.tables = *directory;
     if (const std::size_t ended = end_orphans(*directory)) log_.warning("ended " + std::to_string(ended) + " processes of jobs whose worker and keeper had been killed");
+  } else {
+    log_.warning(directory.error().message + "; nobody will find processes of jobs whose worker is killed together with its keepers");
   }
   config_.keeper.oom_counter = find_oom_counter();
   auto commands = KeeperPool::create(with_window(config_.keeper, config_.slots), keepers_for(config_.slots));

@@ -289,8 +289,15 @@ base::Result<std::string> runtime_directory() {
     const auto path = runtime + "/pushmill";
     if (path.size() <= kMaxRuntimeDirectory && ::access(runtime.c_str(), W_OK | X_OK) == 0 && make_private(path)) return path;
   }
-  const auto path = with_uid("/tmp");
-  if (auto made = make_private(path); !made) return Error{made.error().kind, made.error().message + "; set XDG_RUNTIME_DIR to a directory of your own"};
+  auto path = host_directory();
+  if (!path) return Error{path.error().kind, path.error().message + "; set XDG_RUNTIME_DIR to a directory of your own"};
+  return path;
+}
+
+base::Result<std::string> host_directory() {
+  const auto forced = absolute_environment("PUSHMILL_HOST_DIRECTORY");
+  const auto path = forced.empty() ? with_uid("/tmp") : forced;
+  if (auto made = make_private(path); !made) return made.error();
   return path;
 }
 

@@ -46,8 +46,11 @@ base::Status remove_run_directory(const std::string& path);
 // What else than pushmill's own is in a run directory: a name, empty if there is nothing.
 std::string stranger_in(const std::string& path);
 
-// A short private directory for ipc sockets: $XDG_RUNTIME_DIR/pushmill, else /tmp/pushmill-UID.
+// A short private directory for ipc sockets: $XDG_RUNTIME_DIR/pushmill, else host_directory().
 base::Result<std::string> runtime_directory();
+// The one private directory for what all processes of this user on this host must find, whatever the environment of each (a session, cron, sudo -u): /tmp/pushmill-UID;
+// or PUSHMILL_HOST_DIRECTORY of the environment, which is for tests. Not /dev/shm, from which logind takes what a user has there at the end of the last session.
+base::Result<std::string> host_directory();
 
 // True if `path`, or the nearest parent that exists, is on a file system whose shared memory or locks other hosts do not see; or if the environment has
 // PUSHMILL_NETWORK_FILESYSTEM=1, which is for tests.

@@ -217,7 +217,8 @@ class EndToEnd(unittest.TestCase):
         self.state = self.path / "state"
         self.programs, self.has_failed = [], False
         self.env = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LC_ALL": "C.UTF-8", "SHELL": "/bin/sh", "HOME": str(self.path / "home"),
-                    "XDG_RUNTIME_DIR": str(self.path), "PUSHMILL_STATE": str(self.state), MARK: self.mark.partition("=")[2]}
+                    "XDG_RUNTIME_DIR": str(self.path), "PUSHMILL_STATE": str(self.state), "PUSHMILL_HOST_DIRECTORY": str(self.path / "host"),
+                    MARK: self.mark.partition("=")[2]}
         self.env |= {name: value for name, value in os.environ.items() if name.endswith("SAN_OPTIONS")}
         (self.path / "home").mkdir()
         if "PUSHMILL_E2E_TIMES" in os.environ:

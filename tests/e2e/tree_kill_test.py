@@ -1,6 +1,7 @@
 """Whatever ends a job ends its whole tree: children in sessions of their own and orphans too. What a job leaves behind on purpose lives on."""
 import contextlib
 import os
+import shutil
 import signal
 import unittest
 
@@ -83,21 +84,37 @@ class TreeKill(EndToEnd):
         program.kill()
         self.assert_gone(pids)
 
-    def test_what_the_death_of_run_and_keepers_leaves_is_ended_before_the_job_runs_again(self):
+    def kill_run_and_keepers(self, *options, env=None):
+        """A run in the directory `r` that leaves a daemon; its second attempt says which processes of the first it finds. Those of the first."""
         check = "for pid in $(cat pids 2>/dev/null); do grep -q . /proc/$pid/cmdline && echo $pid still runs; done 2>/dev/null"
-        program = self.start("pushmill", "run", "--run-dir", "r", f"[ -e again ] && {{ {check}; exit 0; }}; {TREE} #", ":::", "x")
+        program = self.start("pushmill", "run", "--run-dir", "r", *options, f"[ -e again ] && {{ {check}; exit 0; }}; {TREE} #", ":::", "x", env=env)
         pids = self.begin_tree()
         keepers = children(program.pid, "keeper")
         program.pause()  # nobody acts while they die
         for pid in (*keepers, program.pid):
             os.kill(pid, signal.SIGKILL)
         program.process.wait()
-        self.assertIn(pids[3], self.living(pids), "nobody was left to end it")
         (self.path / "again").touch()
+        return pids
+
+    def test_what_the_death_of_run_and_keepers_leaves_is_ended_before_the_job_runs_again(self):
+        pids = self.kill_run_and_keepers()
+        self.assertIn(pids[3], self.living(pids), "nobody was left to end it")
         resumed = self.run_to_end("resume", "r")
         self.assertEqual(resumed.out, b"")
         self.assertEqual(self.living(pids), [])
         self.assertIn("whose worker and keeper had been killed", resumed.err)
+
+    def test_it_is_so_too_where_the_next_one_has_another_environment(self):
+        # A session, and then cron once the session's directories have gone. Without what keeps tests apart, so any worker of this user may end it, not just ours.
+        own = {key: value for key, value in self.env.items() if key != "PUSHMILL_HOST_DIRECTORY"}
+        session = self.path / "session"
+        session.mkdir()
+        pids = self.kill_run_and_keepers("--no-overlap", env=own | {"XDG_RUNTIME_DIR": str(session), "TMPDIR": str(session)})
+        shutil.rmtree(session)
+        del own["XDG_RUNTIME_DIR"]
+        self.assertEqual(self.run_to_end("resume", "r", env=own | {"HOME": "/", "PUSHMILL_STATE": str(self.path / "elsewhere")}).out, b"")
+        self.assertEqual(self.living(pids), [])
 
     def test_what_the_death_of_a_worker_and_its_keepers_leaves_is_ended_by_the_next_worker(self):
         ring = Ring(self)

@@ -353,6 +353,26 @@ TEST_CASE("sockets get a short private directory", "[run_directory]") {
   CHECK(*io::runtime_directory() == fallback);
 }
 
+TEST_CASE("what all processes of a user must find is in one private directory, whatever the environment", "[run_directory]") {
+  test::TemporaryDirectory directory;
+  const test::Variable tests("PUSHMILL_HOST_DIRECTORY", nullptr);
+  const test::Variable runtime("XDG_RUNTIME_DIR", directory.path()), temporary("TMPDIR", directory.path()), home("HOME", directory.path()), state("PUSHMILL_STATE", directory.path());
+  const auto place = "/tmp/pushmill-" + std::to_string(::geteuid());
+  CHECK(*io::host_directory() == place);
+  CHECK(test::mode_of(place) == 0700);
+}
+
+TEST_CASE("the directory for the host is refused if it is a link or cannot be made", "[run_directory]") {
+  test::TemporaryDirectory directory;
+  fs::create_directory(directory / "elsewhere");
+  fs::create_directory_symlink(directory / "elsewhere", directory / "link");
+  for (const std::string& bad : {directory / "link", std::string("/proc/nonexistent")}) {
+    const test::Variable place("PUSHMILL_HOST_DIRECTORY", bad);
+    CAPTURE(bad);
+    CHECK_FALSE(io::host_directory());
+  }
+}
+
 TEST_CASE("a link in the place of the directory for sockets is not followed", "[run_directory]") {
   test::TemporaryDirectory directory;
   fs::create_directory(directory / "elsewhere");
