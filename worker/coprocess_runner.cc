@@ -151,6 +151,10 @@ void CoprocessRunner::take_keeper() {
   keeper_.collect(none_, ended_);
   keeper_watch_.renew(epoll_.get(), keeper_, kKeeperEvent);  // before a closed descriptor's number can be another's
   for (const base::Attempt& child : keeper_.take_launched()) on_launched(child);
+  for (const StuckAttempt& child : keeper_.take_stuck()) {
+    const Slot& slot = slots_[child.attempt.job - 1];
+    if (slot.child == child.attempt.n && slot.has_record) stuck_.push_back({slot.record.attempt, child.process});
+  }
   for (wire::Result& ended : ended_) on_child_end(std::move(ended));
 }
 

@@ -10,6 +10,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/ids.h"
@@ -45,6 +46,7 @@ class CoprocessRunner {
   // Adds what is finished to `results`, and to `remarks` what the user should hear and no job can tell. While short records wait for their turn it goes on giving
   // them for a few milliseconds.
   void collect(std::vector<wire::Result>& results, std::vector<std::string>& remarks);
+  std::vector<StuckAttempt> take_stuck() { return std::exchange(stuck_, {}); }  // as KeeperRunner has it
 
  private:
   struct Program {
@@ -137,6 +139,7 @@ class CoprocessRunner {
   bool has_idled_ = false;   // a slot has become free since collect() began
   std::vector<wire::Result> ready_;
   std::vector<std::string> remarks_;
+  std::vector<StuckAttempt> stuck_;
   std::vector<wire::Result> ended_;
   std::vector<OutputRead> none_;  // a child's streams are ours: its keeper reads none
   std::unique_ptr<char[]> scratch_;

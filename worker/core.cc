@@ -168,6 +168,7 @@ void Core::on_event(Ended&& event) {
   Slot& slot = slots_[number];
   event.result.slot = event.result.outcome == Outcome::Returned ? 0 : number;  // what is returned was never started
   running_.erase(it);
+  stuck_.erase(event.result.attempt);
   permits_.erase(event.result.attempt);
   if (overdue_.erase(event.result.attempt) > 0) note_overdue(event.result);
   if (evicted_.erase(event.result.attempt) > 0 && event.result.outcome == Outcome::Cancelled) event.result.reason = "ended for want of memory";
@@ -187,6 +188,11 @@ void Core::on_event(Ended&& event) {
   if (is_to_judge(event.result.outcome)) to_judge_.insert(event.result.attempt);
   hold_outputs(event.result);
   hold_result(std::move(event.result));
+}
+
+void Core::on_event(Stuck&& event) {
+  if (running_.contains(event.attempt)) stuck_.insert(event.attempt);
+  else ++ignored_;
 }
 
 // A stream that is too large for RESULT goes ahead of it, and the result only says how long it is. Nobody wants the outputs of an attempt that is to run again.
@@ -382,18 +388,19 @@ void Core::stop(const char* reason) {
 }
 
 void Core::exit(Exit::Why why) {
-  if (is_open_ && why != Exit::Why::SlotLost) effects_->push_back(SendBye{{config_.id, session_}});
+  const bool is_all_over = stuck_.empty() && why != Exit::Why::SlotLost;  // or others must not begin it before its lease is over
+  if (is_open_ && is_all_over) effects_->push_back(SendBye{{config_.id, session_}});
   effects_->push_back(Exit{why});
   has_exited_ = true;
 }
 
 bool Core::tend_exit() {
   if (is_complete_) {
-    if (running_.empty()) exit(Exit::Why::RunComplete);
+    if (!is_waiting_for_jobs()) exit(Exit::Why::RunComplete);
     return has_exited_;
   }
   if (is_stopped_) {
-    if (!running_.empty()) stopped_at_ = now_;
+    if (is_waiting_for_jobs()) stopped_at_ = now_;
     else if (unconfirmed_.empty() || now_ - stopped_at_ > std::min(lease_, kConfirmPatience)) exit(is_head_lost_ ? Exit::Why::HeadNotFound : Exit::Why::Stopped);
     return has_exited_;
   }
@@ -471,6 +478,7 @@ void Core::check_invariants() const {
     bytes += unconfirmed.result.text_bytes();
   }
   CHECK_INVARIANT(bytes == unconfirmed_bytes_ || is_complete_);
+  for (const Attempt& attempt : stuck_) CHECK_INVARIANT(running_.contains(attempt));
   outputs_.check_invariants();
   for (const Unfed& unfed : unfed_) CHECK_INVARIANT(unfed.kept < unfed.length);
   CHECK_INVARIANT(queued() + running_.size() <= std::max<std::size_t>(wire::kMaxWindow, slots_.size()) || generation_.g > 1);

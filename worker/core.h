@@ -105,6 +105,7 @@ class Core {
   void on_event(NoRoom&&);
   void on_event(OutputRead&& event);
   void on_event(Ended&& event);
+  void on_event(Stuck&& event);
   void on_event(Stop&&);
   void on_event(Turn&&);
 
@@ -140,6 +141,7 @@ class Core {
   base::Duration shortest_busy() const;
   bool tend_exit();  // true: gone
   void exit(Exit::Why why);
+  bool is_waiting_for_jobs() const { return running_.size() > stuck_.size(); }
   base::Duration heartbeats(int n) const { return heartbeat_ * n; }
 
   CoreConfig config_;
@@ -174,6 +176,7 @@ class Core {
   std::uint32_t usable_slots_ = 0;   // likewise
   std::uint32_t lost_slots_ = 0;
   StartGate gate_;
+  std::unordered_set<base::Attempt, base::HashAttempt> stuck_;    // of those that run: killed, and may never end
   std::unordered_set<base::Attempt, base::HashAttempt> evicted_;  // being ended to make room in memory
   std::unordered_set<base::Attempt, base::HashAttempt> to_judge_;  // ended, and perhaps what makes the run stop
   wire::HaltRule::When halt_ = wire::HaltRule::When::Never;       // as the newest CTRL says

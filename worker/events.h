@@ -19,13 +19,15 @@ struct SessionOpened { std::string endpoint; std::string key; };  // answers Ope
 struct OutputRead { base::Attempt attempt; wire::OutputStream stream; std::string bytes; };
 // An attempt that was started. slot_is_lost: its slot can run nothing more; lacks_room: its input found no room here, and it is returned.
 struct Ended { wire::Result result; bool slot_is_lost = false; bool lacks_room = false; };
+// An attempt that was killed, of which a process does not end. Its end is waited for, but not by a worker that was told to leave.
+struct Stuck { base::Attempt attempt; };
 struct Slots { std::uint32_t slots; };  // run so many at a time from now on
 struct Measured { Machine machine; };  // answers LookAtMachine
 struct NoRoom {};  // REFUSED, said to one that knows no run yet: the run has as many workers as it can have
 struct Stop {};  // start nothing more, end what runs, hand in what is held
 struct Turn {};  // the loop has handed over what had arrived
 
-using Event = std::variant<SessionOpened, wire::Job, wire::Ctrl, wire::Refused, wire::Free, wire::Input, NoRoom, OutputRead, Ended, Slots, Measured, Stop, Turn>;
+using Event = std::variant<SessionOpened, wire::Job, wire::Ctrl, wire::Refused, wire::Free, wire::Input, NoRoom, OutputRead, Ended, Stuck, Slots, Measured, Stop, Turn>;
 
 // ---- effects
 

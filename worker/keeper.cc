@@ -76,6 +76,7 @@ int Keeper::run() {
     on_deadlines(monotonic_now());
     enforce_run_until(monotonic_now());
     if (endings_ > 0) step_endings(monotonic_now());
+    if (is_peer_gone_ && has_only_stuck()) return kKeeperLeftSome;  // the next start finds them by the table
     if (is_peer_gone_) continue;
     if (!channel_.flush()) on_peer_gone();
     else if (awaits_write_ != channel_.has_unsent()) update_socket_interest();
@@ -398,7 +399,10 @@ void Keeper::step_endings(base::TimePoint now) {
   if (due.empty()) return;
   const ProcessTable table(getpid());
   for (Job* job : due) {
-    if (!is_ended(*job, table, now)) continue;
+    if (!is_ended(*job, table, now)) {
+      tell_if_stuck(*job);
+      continue;
+    }
     wire::Result result = job->ending->outcome ? result_of_ending(*job) : result_of_leader(*job);
     if (job->ending->killer.has_left_some()) result.reason += (result.reason.empty() ? "" : "; ") + std::string("processes of another user could not be ended");
     read_to_end(*job);
@@ -406,6 +410,16 @@ void Keeper::step_endings(base::TimePoint now) {
     report(*job, std::move(result));
   }
   if (endings_ == 0) on_children();  // what was not looked at meanwhile
+}
+
+void Keeper::tell_if_stuck(Job& job) {
+  const pid_t process = job.ending->killer.stuck();
+  if (process == 0 || is_peer_gone_ || std::exchange(job.ending->is_told_stuck, true)) return;
+  append_frame(channel_.out(), KeeperStuck{job.start.seat, process});
+}
+
+bool Keeper::has_only_stuck() const {
+  return !jobs_.empty() && std::all_of(jobs_.begin(), jobs_.end(), [](const auto& entry) { return entry.second->ending && entry.second->ending->killer.stuck() != 0; });
 }
 
 void Keeper::report_unstarted(Job& job, base::Outcome outcome, int exit_code, std::string reason) {

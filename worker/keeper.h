@@ -26,7 +26,7 @@ class Keeper {
  public:
   Keeper(int socket, std::unique_ptr<SharedSeats> seats);
   ~Keeper();
-  // Until the worker is gone and everything ended. The exit status.
+  // Until the worker is gone and everything ended, but for what is stuck. The exit status.
   int run();
 
  private:
@@ -42,6 +42,7 @@ class Keeper {
     std::optional<base::Outcome> outcome;  // none: the leader's own
     TreeKiller killer;
     std::string reason = {};               // besides its outcome
+    bool is_told_stuck = false;
   };
   // One attempt, from its request to its report.
   struct Job {
@@ -87,6 +88,8 @@ class Keeper {
   void become_ending(Job& job, std::optional<base::Outcome> outcome);
   void step_endings(base::TimePoint now);
   bool is_ended(Job& job, const ProcessTable& table, base::TimePoint now);
+  void tell_if_stuck(Job& job);
+  bool has_only_stuck() const;
   bool try_reap(Job& job);
   wire::Result result_of_leader(const Job& job);
   wire::Result result_of_ending(const Job& job) const;

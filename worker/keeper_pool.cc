@@ -22,6 +22,10 @@ KeeperPool::KeeperPool(const KeeperRunner::Config& config, std::uint32_t keepers
   for (Member& member : members_) member.runner = std::make_unique<KeeperRunner>(config);
 }
 
+KeeperPool::~KeeperPool() {
+  for (Member& member : members_) member.runner->begin_to_end();
+}
+
 void KeeperPool::start(const base::Attempt& attempt, std::uint32_t slot, const base::Command& command, base::Duration limit) {
   const std::size_t index = (slot - 1) % members_.size();
   running_[attempt] = index;
@@ -53,6 +57,13 @@ void KeeperPool::run_until(base::TimePoint at) {
     member.runner->run_until(at);
     watch(member);
   }
+}
+
+std::vector<StuckAttempt> KeeperPool::take_stuck() {
+  std::vector<StuckAttempt> all;
+  for (Member& member : members_)
+    for (const StuckAttempt& stuck : member.runner->take_stuck()) all.push_back(stuck);
+  return all;
 }
 
 void KeeperPool::collect(std::vector<OutputRead>& outputs, std::vector<wire::Result>& results) {

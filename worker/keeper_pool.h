@@ -16,6 +16,7 @@ class KeeperPool {
  public:
   // A slot's commands all go to the same keeper; `keepers` at most, each started when it gets its first command. REQUIRES: keepers > 0.
   static base::Result<std::unique_ptr<KeeperPool>> create(const KeeperRunner::Config& config, std::uint32_t keepers);
+  ~KeeperPool();
 
   // As KeeperRunner has them.
   void start(const base::Attempt& attempt, std::uint32_t slot, const base::Command& command, base::Duration limit);
@@ -23,6 +24,7 @@ class KeeperPool {
   int fd() const { return epoll_.get(); }  // to be read from
   void grant(const base::Attempt& attempt, wire::OutputStream stream, std::uint64_t length);
   void run_until(base::TimePoint at);
+  std::vector<StuckAttempt> take_stuck();
   void collect(std::vector<OutputRead>& outputs, std::vector<wire::Result>& results);
 
  private:

@@ -13,7 +13,7 @@ namespace worker {
 namespace {
 
 constexpr std::size_t kReadChunk = 64u << 10;
-enum Kind : std::uint8_t { kHello = 1, kStart = 2, kKill = 3, kEnded = 4, kGrant = 5, kOutput = 6, kLaunched = 7, kRunUntil = 8 };
+enum Kind : std::uint8_t { kHello = 1, kStart = 2, kKill = 3, kEnded = 4, kGrant = 5, kOutput = 6, kLaunched = 7, kRunUntil = 8, kStuck = 9 };
 
 // Writes one frame: the length is filled in when it is complete.
 class Writer {
@@ -258,6 +258,12 @@ void append_frame(std::string& out, const KeeperLaunched& launched) {
   w.number(launched.seat);
 }
 
+void append_frame(std::string& out, const KeeperStuck& stuck) {
+  Writer w(out, kStuck);
+  w.number(stuck.seat);
+  w.number(stuck.process);
+}
+
 void append_frame(std::string& out, std::uint32_t seat, wire::OutputStream stream, std::string_view bytes) {
   Writer w(out, kOutput);
   w.number(seat);
@@ -273,6 +279,13 @@ std::optional<FromKeeper> parse_from_keeper(std::string_view frame) {
     r.number(launched.seat);
     if (!r.whole() || launched.seat >= kSeats) return std::nullopt;
     return launched;
+  }
+  if (frame[0] == kStuck) {
+    KeeperStuck stuck;
+    r.number(stuck.seat);
+    r.number(stuck.process);
+    if (!r.whole() || stuck.seat >= kSeats) return std::nullopt;
+    return stuck;
   }
   if (frame[0] == kOutput) {
     KeeperOutput output;

@@ -18,9 +18,10 @@
 
 namespace worker {
 
-inline constexpr std::uint32_t kKeeperVersion = 4;
+inline constexpr std::uint32_t kKeeperVersion = 5;
 inline constexpr int kKeeperSocket = 3;  // descriptors the keeper is started with
 inline constexpr int kKeeperSeats = 4;
+inline constexpr int kKeeperLeftSome = 2;  // its exit status when what is left is stuck; its table stays
 inline constexpr std::size_t kMaxKeeperFrame = 32u << 20;
 inline constexpr std::uint32_t kSeats = 1u << 13;  // attempts that may run at once
 
@@ -99,11 +100,17 @@ struct KeeperLaunched {  // of a start with streams: the command has them, and t
   std::uint32_t seat = 0;
 };
 
-using FromKeeper = std::variant<KeeperEnded, KeeperOutput, KeeperLaunched>;
+struct KeeperStuck {  // once, of an attempt that is being ended: this process of it does not go (TreeKiller::stuck()). Its report still comes, if ever it does
+  std::uint32_t seat = 0;
+  std::int64_t process = 0;
+};
+
+using FromKeeper = std::variant<KeeperEnded, KeeperOutput, KeeperLaunched, KeeperStuck>;
 
 void append_frame(std::string& out, std::uint32_t seat, const wire::Result& result);
 void append_frame(std::string& out, std::uint32_t seat, wire::OutputStream stream, std::string_view bytes);
 void append_frame(std::string& out, const KeeperLaunched& launched);
+void append_frame(std::string& out, const KeeperStuck& stuck);
 std::optional<FromKeeper> parse_from_keeper(std::string_view frame);
 
 // One end of the socket pair, with what is read but not yet parsed and written but not yet taken. Never blocks, so neither end can stop the other.

@@ -56,24 +56,32 @@ KeeperRunner::KeeperRunner(Config config) : config_(std::move(config)), timer_fd
 }
 
 KeeperRunner::~KeeperRunner() {
-  waiting_.clear();
+  begin_to_end();
+  bool has_left_some = false;
   if (channel_) {
-    shutdown(channel_->fd(), SHUT_RDWR);  // tells the keeper to end everything
-    wake_keeper();
     pollfd ended{pidfd_open(keeper_pid_, 0), POLLIN, 0};
     int status = 0;
     const bool has_ended = ended.fd >= 0 && poll(&ended, 1, kLastWaitMs) == 1 && waitpid(keeper_pid_, &status, 0) == keeper_pid_;
     if (ended.fd >= 0) close(ended.fd);
     if (has_ended) keeper_pid_ = 0;
     if (!has_ended || !WIFEXITED(status)) on_keeper_gone();
+    else has_left_some = WEXITSTATUS(status) == kKeeperLeftSome;
   }
   while (is_sweeping_) {
     sweep();
+    if (is_sweep_stuck_) break;
     pollfd timer{timer_fd_, POLLIN, 0};
     if (is_sweeping_) poll(&timer, 1, -1);
   }
-  if (seats_) seats_->remove_file();
+  if (seats_ && !is_sweeping_ && !has_left_some) seats_->remove_file();  // or the next start is to find them
   close(timer_fd_);
+}
+
+void KeeperRunner::begin_to_end() {
+  waiting_.clear();
+  if (!channel_) return;
+  shutdown(channel_->fd(), SHUT_RDWR);  // tells the keeper to end everything
+  wake_keeper();
 }
 
 int KeeperRunner::fd() const {
@@ -251,6 +259,10 @@ void KeeperRunner::on_frame(FromKeeper frame, std::vector<OutputRead>& outputs, 
     if (const auto at = running_.find(launched->seat); at != running_.end()) launched_.push_back(at->second.attempt);
     return;
   }
+  if (const auto* stuck = std::get_if<KeeperStuck>(&frame)) {
+    if (const auto at = running_.find(stuck->seat); at != running_.end()) stuck_.push_back({at->second.attempt, static_cast<pid_t>(stuck->process)});
+    return;
+  }
   auto& ended = std::get<KeeperEnded>(frame);
   if (running_.erase(ended.seat) == 0) return;
   free_seats_.push_back(ended.seat);
@@ -266,6 +278,7 @@ void KeeperRunner::on_keeper_gone() {
   free_seats_.clear();
   next_seat_ = 0;
   is_sweeping_ = true;
+  keeper_killed_at_ = monotonic_now();
   arm_timer(monotonic_now());
 }
 
@@ -287,9 +300,20 @@ void KeeperRunner::sweep() {
     next = is_all_gone ? killer.next_step() : std::min(next, killer.next_step());
     is_all_gone = false;
   }
+  look_for_stuck(now);
   if (!is_all_gone) return arm_timer(next);
   adopt_survivors(table);
   finish_sweep();
+}
+
+void KeeperRunner::look_for_stuck(base::TimePoint now) {
+  is_sweep_stuck_ = keeper_pid_ == 0 || now - keeper_killed_at_ >= kStuckAfter;
+  for (Leftover& leftover : leftovers_) {
+    if (leftover.is_gone) continue;
+    const pid_t process = keeper_pid_ == 0 ? leftover.killer.stuck() : is_sweep_stuck_ ? keeper_pid_ : 0;  // nothing counts as gone before the keeper
+    if (process == 0) is_sweep_stuck_ = false;
+    else if (!std::exchange(leftover.is_told_stuck, true)) stuck_.push_back({leftover.running.attempt, process});
+  }
 }
 
 // Processes that attempts left on purpose, ended well before the keeper died: they live on, as our children now, and will want to be reaped.

@@ -30,6 +30,11 @@ struct CallerSignals {
   static CallerSignals of_this_process();
 };
 
+struct StuckAttempt {
+  base::Attempt attempt;
+  pid_t process = 0;
+};
+
 class KeeperRunner {
  public:
   struct Config {
@@ -41,8 +46,10 @@ class KeeperRunner {
     std::string oom_counter;  // as find_oom_counter() says
   };
   explicit KeeperRunner(Config config);
-  // Ends everything that runs, without grace, and waits until it has ended; what has not been collected is dropped.
+  // Ends everything that runs, without grace, and waits until it has ended, or what is left is stuck; what has not been collected is dropped.
   ~KeeperRunner();
+  // Begins with that: several runners do it at once.
+  void begin_to_end();
   bool has_timer() const { return timer_fd_ >= 0; }  // without one, for want of descriptors, it is of no use
 
   // Starts `command` as `attempt`. Every start gives exactly one result through collect(), whatever happens: a command that cannot be started is a failed
@@ -70,6 +77,9 @@ class KeeperRunner {
   // Attempts started with streams whose command now has them, since the last call.
   std::vector<base::Attempt> take_launched() { return std::exchange(launched_, {}); }
 
+  // Attempts that are being ended and have a process that does not go (TreeKiller::stuck()), since the last call: each is told once. Their results may never come.
+  std::vector<StuckAttempt> take_stuck() { return std::exchange(stuck_, {}); }
+
   pid_t keeper_pid() const { return keeper_pid_; }  // 0: none runs
 
  private:
@@ -89,7 +99,7 @@ class KeeperRunner {
   struct Leftover {
     Running running;
     TreeKiller killer;
-    bool is_gone = false;
+    bool is_gone = false, is_told_stuck = false;
   };
 
   void hand_over(const Running& running, const base::Command& command, base::Duration limit, const StreamPaths& streams);
@@ -99,6 +109,7 @@ class KeeperRunner {
   void on_keeper_gone();
   void wake_keeper() const;
   void sweep();
+  void look_for_stuck(base::TimePoint now);
   void adopt_survivors(const ProcessTable& table);
   void reap_adopted();
   void finish_sweep();
@@ -113,12 +124,15 @@ class KeeperRunner {
   std::unique_ptr<FrameChannel> channel_;                // none: no keeper, or it is gone and `is_sweeping_`
   base::TimePoint run_until_ = base::kNever;
   bool is_sweeping_ = false;
+  bool is_sweep_stuck_ = false;                          // nothing is left for it to do
+  base::TimePoint keeper_killed_at_{};                   // by us
   std::unordered_map<std::uint32_t, Running> running_;   // by seat
   std::vector<std::uint32_t> free_seats_;
   std::uint32_t next_seat_ = 0;
   std::vector<Leftover> leftovers_;
   std::deque<Waiting> waiting_;
   std::vector<base::Attempt> launched_;
+  std::vector<StuckAttempt> stuck_;
   std::vector<wire::Result> ready_;                      // results that did not come from a keeper
   std::vector<pid_t> adopted_;                           // living children that came to us from dead keepers: of attempts that had ended well
 };

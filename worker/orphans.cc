@@ -65,31 +65,38 @@ std::vector<std::unique_ptr<SharedSeats>> tables_of_the_dead(const std::string& 
 
 }  // namespace
 
-std::size_t end_orphans(const std::string& directory) {
+Orphans end_orphans(const std::string& directory) {
   const Descriptor turn(open((directory + "/orphans.lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
-  if (turn.get() < 0 || !lock(turn.get(), kPatience)) return 0;
+  if (turn.get() < 0 || !lock(turn.get(), kPatience)) return {};
   const auto tables = tables_of_the_dead(directory);
   std::vector<TreeKiller> killers;
   for (const auto& seats : tables) {
     for (std::uint32_t seat = 0; seat < kSeats; ++seat)
       if (seats->at(seat).serial != 0) killers.emplace_back(Tree{0, seats->mark(seat)}, base::TermSeq{SIGKILL, 0}, now());
   }
-  bool is_all_gone = killers.empty();
-  for (const auto until = now() + kPatience; !is_all_gone && now() < until;) {
+  bool is_all_gone = killers.empty(), is_moving = !is_all_gone;
+  for (const auto until = now() + kPatience; is_moving && now() < until;) {
     const ProcessTable table(0);
     is_all_gone = true;
+    is_moving = false;
     base::TimePoint next = until;
     for (TreeKiller& killer : killers) {
-      if (!killer.step(table, now(), false)) is_all_gone = false, next = std::min(next, killer.next_step());
+      if (killer.step(table, now(), false)) continue;
+      is_all_gone = false;
+      is_moving |= killer.stuck() == 0;
+      next = std::min(next, killer.next_step());
     }
     const auto wait = std::chrono::ceil<std::chrono::milliseconds>(next - now()).count();
-    if (!is_all_gone) poll(nullptr, 0, static_cast<int>(std::max<std::int64_t>(wait, 0)));
+    if (is_moving) poll(nullptr, 0, static_cast<int>(std::max<std::int64_t>(wait, 0)));
   }
-  std::size_t ended = 0;
-  for (const TreeKiller& killer : killers) ended += killer.found();
+  Orphans orphans;
+  for (const TreeKiller& killer : killers) {
+    if (killer.stuck() == 0) orphans.ended += killer.found();
+    else orphans.stuck = killer.stuck();
+  }
   for (const auto& seats : tables)
     if (is_all_gone) seats->remove_file();
-  return ended;
+  return orphans;
 }
 
 }  // namespace worker

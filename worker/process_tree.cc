@@ -217,7 +217,8 @@ bool TreeKiller::step(const ProcessTable& table, base::TimePoint now, bool is_gr
   // A group takes the signal as one: what forks at this moment cannot slip through, as it can between a reading and a signal.
   if (signal == SIGKILL && is_group_pinned) ::kill(-tree_.group, SIGKILL);
   dead_children_.clear();
-  bool is_empty = true, has_new = false;
+  bool is_empty = true, has_new = false, is_moving = false;
+  stuck_ = 0;
   for (std::size_t index : members(table)) {
     const Process& process = table.descendants()[index];
     const Name name{process.pid, process.start_ticks};
@@ -231,7 +232,10 @@ bool TreeKiller::step(const ProcessTable& table, base::TimePoint now, bool is_gr
     is_empty = false;
     found_ += is_new;
     if (is_new || goes_to_all) send(process, signal);
+    if (signal != SIGKILL || now - killed_.try_emplace(name, now).first->second < kStuckAfter) is_moving = true;
+    else stuck_ = process.pid;
   }
+  if (is_moving) stuck_ = 0;
   // A dead one that was not there before may have forked as it went: a tree in which each does, faster than /proc is read, shows no living process.
   empty_readings_ = is_empty && !has_new ? empty_readings_ + 1 : 0;
   if (has_new && signal == SIGKILL) {

@@ -6,6 +6,7 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <set>
 #include <vector>
@@ -49,6 +50,10 @@ struct Tree {
   Mark mark = 0;
 };
 
+// Until a process that does not end after KILL counts as stuck. What is told to stop may take 10 s in all (a container is killed then), and steps before KILL and
+// words to the sink come on top of this; what only has much memory to give back ends in less.
+inline constexpr base::Duration kStuckAfter{3'000'000};
+
 // Ends one tree: each process gets, as it is found, the signal of the step that its sequence has reached, and all of them that of the next step when its time has
 // come; KILL at last, until two readings in a row find none alive and none that died since. (One is not enough: a process in the middle of an exec shows no
 // environment, and one forked during the reading may be missed.)
@@ -63,6 +68,9 @@ class TreeKiller {
   base::TimePoint next_step() const { return next_step_; }
   int last_signal() const { return last_signal_; }  // that was sent to any of them; 0: none was
   std::size_t found() const { return found_; }  // living processes, up to now
+  // A process that KILL was sent to kStuckAfter ago, where nothing lives in the tree but such: it waits in the kernel, for a file system that does not answer perhaps,
+  // and may do so for ever. Nobody can do more; when it wakes up it ends without another step of its own. 0: there is none.
+  pid_t stuck() const { return stuck_; }
   bool has_left_some() const { return !foreign_.empty(); }  // processes of another user, which we may not signal
   // Dead processes of the tree that are children of the table's root: for the caller to reap.
   const std::vector<pid_t>& dead_children() const { return dead_children_; }
@@ -90,6 +98,8 @@ class TreeKiller {
   std::size_t found_ = 0;
   std::set<Name> known_;       // members found so far: they stay members when their parents die
   std::vector<Name> foreign_;
+  std::map<Name, base::TimePoint> killed_;  // when each was sent its first KILL
+  pid_t stuck_ = 0;
   std::vector<pid_t> dead_children_;
 };
 

@@ -76,7 +76,10 @@ base::Result<Exit::Why> Shell::run() {
   calls_ = std::move(*calls);
   if (const auto directory = io::host_directory()) {
     config_.keeper.tables = *directory;
-    if (const std::size_t ended = end_orphans(*directory)) log_.warning("ended " + std::to_string(ended) + " processes of jobs whose worker and keeper had been killed");
+    const Orphans orphans = end_orphans(*directory);
+    if (orphans.ended > 0) log_.warning("ended " + std::to_string(orphans.ended) + " processes of jobs whose worker and keeper had been killed");
+    if (orphans.stuck != 0)
+      log_.warning("process " + std::to_string(orphans.stuck) + " of a job whose worker has gone was killed and does not end, waiting in the kernel; going on beside it");
   } else {
     log_.warning(directory.error().message + "; nobody will find processes of jobs whose worker is killed together with its keepers");
   }
@@ -194,6 +197,9 @@ void Shell::collect() {
   if (coprocesses_) coprocesses_->collect(results_, remarks_);
   for (const std::string& remark : remarks_) log_.warning(remark);
   remarks_.clear();
+  for (const StuckAttempt& stuck : commands_->take_stuck()) note_stuck(stuck);
+  if (coprocesses_)
+    for (const StuckAttempt& stuck : coprocesses_->take_stuck()) note_stuck(stuck);
   for (OutputRead& output : outputs_) feed(std::move(output));
   for (wire::Result& result : results_) {
     inputs_.drop(result.attempt);
@@ -234,6 +240,12 @@ void Shell::note_ended(wire::Result& result) {
   if (!limit_.is_set()) return;
   limit_.note_ended(result.attempt, result.outcome == base::Outcome::Ok, base::Duration(static_cast<std::int64_t>(result.runtime_us)));
   if (overdue_.erase(result.attempt) > 0 && result.outcome == base::Outcome::Cancelled) result.outcome = base::Outcome::Timeout;
+}
+
+void Shell::note_stuck(const StuckAttempt& stuck) {
+  log_.warning("job " + std::to_string(stuck.attempt.job) + ": process " + std::to_string(stuck.process) +
+               " was killed and does not end, waiting in the kernel; it is waited for until this program is to stop, and then left behind");
+  feed(Stuck{stuck.attempt});
 }
 
 void Shell::end_overdue() {

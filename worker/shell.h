@@ -82,6 +82,7 @@ class Shell {
   void look_at_slots();
   std::uint32_t most_slots() const;
   void note_ended(wire::Result& result);
+  void note_stuck(const StuckAttempt& stuck);
   void kill(const base::Attempt& attempt);
   void end_overdue();
   void say_what_is_waited_for();

@@ -234,6 +234,48 @@ TEST_CASE("a stopping worker waits for confirms at most five seconds once nothin
   CHECK(w.take<Exit>().why == Exit::Why::Stopped);
 }
 
+TEST_CASE("a stopping worker does not wait for an attempt that was killed and does not end, and says no BYE that would give it to others at once", "[worker]") {
+  WorkerUnderTest w(2);
+  w.given_head();
+  w.given_running(kFirst);
+  w.given_running(kSecond);
+  w.on(worker::Stuck{kFirst});
+  w.on(worker::Stuck{kThird});  // which does not run
+  w.pass(20s);
+  w.forget_states();
+  CHECK(w.none());  // nobody told it to stop
+  w.on(worker::Stop{});
+  w.forget<Kill>();
+  w.pass(20s);
+  w.forget_states();
+  CHECK(w.none());  // another runs
+  w.on(w.ended(kSecond, Outcome::Cancelled));
+  w.turn();
+  w.forget_states();
+  w.take<SendResults>();
+  w.on(w.confirming({kSecond}));
+  w.turn();
+  w.forget_states();
+  CHECK(w.take<Exit>().why == Exit::Why::Stopped);
+}
+
+TEST_CASE("an attempt that ends after all, though it was killed long ago, is as any other", "[worker]") {
+  WorkerUnderTest w;
+  w.given_head();
+  w.given_running(kFirst);
+  w.on(worker::Stuck{kFirst});
+  w.on(w.ended(kFirst, Outcome::Timeout));
+  w.turn();
+  w.take<SendResults>();
+  w.forget_states();
+  w.on(w.confirming({kFirst}));
+  w.on(worker::Stop{});
+  w.turn();
+  w.forget_states();
+  w.take<SendBye>();
+  w.take<Exit>();
+}
+
 TEST_CASE("an idle worker told to stop leaves at once", "[worker]") {
   WorkerUnderTest w;
   w.given_head();

@@ -73,11 +73,11 @@ TEST_CASE("what a worker and its keeper leave when both are killed is ended at t
   const auto sleepers = [](const std::string& number) { return processes_with(std::string("sleep\0", 6) + number); };
   REQUIRE(wait_until([&] { return sleepers(seconds).size() == 1 && sleepers(kept).size() == 1; }));
   CHECK(tables_in(directory.path()) == 1);
-  CHECK(worker::end_orphans(directory.path()) >= 1);  // the leader may be dying still
+  CHECK(worker::end_orphans(directory.path()).ended >= 1);  // the leader may be dying still
   CHECK(sleepers(seconds).empty());
   CHECK(sleepers(kept).size() == 1);
   CHECK(tables_in(directory.path()) == 0);
-  CHECK(worker::end_orphans(directory.path()) == 0);
+  CHECK(worker::end_orphans(directory.path()).ended == 0);
   for (pid_t left : sleepers(kept)) kill(left, SIGKILL), waitpid(left, nullptr, 0);
 }
 
@@ -90,9 +90,9 @@ TEST_CASE("what runs under a living keeper, or whose worker lives, is no orphan"
     Harness harness(config);
     const base::Attempt attempt = harness.start(line(hidden(directory / "up", seconds) + "sleep " + seconds));
     REQUIRE(wait_until([&] { return has_lines(directory / "up", 1); }));
-    CHECK(worker::end_orphans(directory.path()) == 0);
+    CHECK(worker::end_orphans(directory.path()).ended == 0);
     kill(harness.runner.keeper_pid(), SIGKILL);
-    CHECK(worker::end_orphans(directory.path()) == 0);
+    CHECK(worker::end_orphans(directory.path()).ended == 0);
     CHECK(harness.result_of(attempt).outcome == Outcome::Lost);
     CHECK(processes_with(seconds).empty());
     CHECK(tables_in(directory.path()) == 0);
@@ -118,7 +118,7 @@ TEST_CASE("the next start waits for a keeper whose worker was killed, and it lea
   CHECK(tables_in(directory.path()) == 1);
   kill(worker, SIGKILL);
   waitpid(worker, nullptr, 0);
-  CHECK(worker::end_orphans(directory.path()) == 0);  // waits for the keeper, which does it all
+  CHECK(worker::end_orphans(directory.path()).ended == 0);  // waits for the keeper, which does it all
   CHECK(tables_in(directory.path()) == 0);
   CHECK(processes_with(seconds).empty());
 }
@@ -126,9 +126,9 @@ TEST_CASE("the next start waits for a keeper whose worker was killed, and it lea
 TEST_CASE("files that are no tables are left alone") {
   TemporaryDirectory directory;
   directory.script("keeper-notours", "x");
-  CHECK(worker::end_orphans(directory.path()) == 0);
+  CHECK(worker::end_orphans(directory.path()).ended == 0);
   CHECK(std::filesystem::exists(directory / "keeper-notours"));
-  CHECK(worker::end_orphans("/no/such/directory") == 0);
+  CHECK(worker::end_orphans("/no/such/directory").ended == 0);
 }
 
 TEST_CASE("a command ended by KILL while the kernel counted a process ended for want of memory ran out of memory") {
