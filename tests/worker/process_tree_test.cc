@@ -135,6 +135,26 @@ TEST_CASE("a killer in a hurry waits for nothing") {
   reap_all();
 }
 
+TEST_CASE("a process is stuck when it lives some time after KILL, not after TERM, and nothing else lives in its tree") {
+  const Started started("trap '' TERM; echo >&3; exec sleep 100");
+  const worker::ProcessTable without_end(getpid());  // a reading is given again: as if it never ended
+  const auto begin = now();
+  worker::TreeKiller killer({started.leader, 0}, term(3'600'000), begin);
+  const auto stuck_at = [&](base::TimePoint at, const worker::ProcessTable& table) {
+    CHECK_FALSE(killer.step(table, at, false));
+    return killer.stuck();
+  };
+  CHECK(stuck_at(begin, without_end) == 0);
+  CHECK(stuck_at(begin + 1h - 1us, without_end) == 0);
+  CHECK(stuck_at(begin + 1h, without_end) == 0);
+  CHECK(stuck_at(begin + 1h + worker::kStuckAfter - 1us, without_end) == 0);
+  CHECK(stuck_at(begin + 1h + worker::kStuckAfter, without_end) == started.leader);
+  waitpid(started.leader, nullptr, 0);
+  killer.step(worker::ProcessTable(getpid()), now(), false);
+  CHECK(killer.stuck() == 0);
+  reap_all();
+}
+
 TEST_CASE("an orphan in a session of its own is found by its mark, word by word") {
   const Started other("(setsid sh -c 'echo >&3; exec sleep 100' &)", text_of(mark(1)));
   waitpid(other.leader, nullptr, 0);
