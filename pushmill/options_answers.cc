@@ -44,17 +44,23 @@ Leaving split(const std::vector<std::string>& words, const char* what, std::stri
   return std::nullopt;
 }
 
+void add_take_over(CLI::App& app, io::TakeOver& take_over) {
+  cli::add_take_over(app, [&take_over] { take_over = io::TakeOver::Yes; });
+}
+
 // What `pushmill NAME [DIR] JOB` has.
-Leaving parse_with_job(CLI::App& app, const std::string& name, const std::vector<std::string>& arguments, std::string& directory, base::JobId& job) {
+template <typename Options>
+Leaving parse_with_job(CLI::App& app, const std::string& name, const std::vector<std::string>& arguments, Options& options) {
   std::vector<std::string> words;
+  add_take_over(app, options.take_over);
   cli::set_usage(app, "pushmill " + name);
   app.add_option("DIR JOB", words, "the run directory (default: the newest run without a name) and the number of the job")->type_name("");
   if (auto leave = cli::parse(app, arguments, nullptr)) return leave;
   std::string text;
-  if (auto leave = split(words, "JOB, the number of a job,", directory, text)) return leave;
+  if (auto leave = split(words, "JOB, the number of a job,", options.directory, text)) return leave;
   const auto number = parse_job(text);
   if (!number) return wrong(number.error().message);
-  job = *number;
+  options.job = *number;
   return std::nullopt;
 }
 
@@ -78,6 +84,7 @@ Leaving parse_log(const std::vector<std::string>& arguments, LogOptions& options
   app.add_option("--worker", options.worker, "only those of this host, or of the worker whose id begins so")->type_name("NAME");
   add_moment(app, "--since", options.since, "only those that ended then or later: 2026-11-22, '2026-11-22 05:01', or 2h for two hours ago");
   add_moment(app, "--until", options.until, "only those that ended before");
+  add_take_over(app, options.take_over);
   return cli::parse(app, arguments, nullptr);
 }
 
@@ -85,18 +92,18 @@ Leaving parse_output(const std::vector<std::string>& arguments, OutputOptions& o
   CLI::App app("Writes what a job wrote to its standard output.", "pushmill output");
   app.add_flag("--stderr", options.err, "what it wrote to its standard error");
   cli::add_count(app, "--attempt", options.attempt, 1, 1'000'000, "of an earlier attempt that was retried: the N-th, as pushmill why counts them");
-  return parse_with_job(app, "output [DIR] JOB [--stderr] [--attempt N]", arguments, options.directory, options.job);
+  return parse_with_job(app, "output [DIR] JOB [--stderr] [--attempt N]", arguments, options);
 }
 
 Leaving parse_why(const std::vector<std::string>& arguments, JobOptions& options) {
   CLI::App app("Says in words what has become of a job: each attempt, why it ended, and what it waits for.", "pushmill why");
-  return parse_with_job(app, "why [DIR] JOB", arguments, options.directory, options.job);
+  return parse_with_job(app, "why [DIR] JOB", arguments, options);
 }
 
 Leaving parse_debug(const std::vector<std::string>& arguments, JobOptions& options) {
   CLI::App app("Runs a job here and now, with its command, directory, environment and input, on this terminal. Nothing is recorded.", "pushmill debug");
   app.footer("The exit status is the job's.");
-  return parse_with_job(app, "debug [DIR] JOB", arguments, options.directory, options.job);
+  return parse_with_job(app, "debug [DIR] JOB", arguments, options);
 }
 
 Leaving parse_status(const std::vector<std::string>& arguments, StatusOptions& options) {
@@ -104,6 +111,7 @@ Leaving parse_status(const std::vector<std::string>& arguments, StatusOptions& o
   cli::set_usage(app, "pushmill status [DIR] [--json]");
   add_directory(app, options.directory);
   app.add_flag("--json", options.json, "one JSON object");
+  add_take_over(app, options.take_over);
   return cli::parse(app, arguments, nullptr);
 }
 
@@ -116,13 +124,15 @@ Leaving parse_runs(const std::vector<std::string>& arguments, RunsOptions& optio
 
 Leaving parse_remove(const std::vector<std::string>& arguments, RemoveOptions& options) {
   CLI::App app("Removes run directories. Never one in use, and never one with anything else in it.", "pushmill rm");
-  cli::set_usage(app, "pushmill rm DIR...\n       pushmill rm [--ended] [--older TIME]");
+  cli::set_usage(app, "pushmill rm DIR... [--take-over]\n       pushmill rm [--ended] [--older TIME]");
   app.add_option("DIR", options.directories, "run directories")->type_name("");
   app.add_flag("--ended", options.ended, "all runs without a name that have ended");
   cli::add_duration(app, "--older", options.older, "all runs without a name in which nothing has happened for so long: 12h, 7d");
+  add_take_over(app, options.take_over);
   if (auto leave = cli::parse(app, arguments, nullptr)) return leave;
   const bool selects = options.ended || app.count("--older") > 0;
   if (selects && !options.directories.empty()) return wrong("--ended and --older select among the runs without a name: leave DIR out");
+  if (selects && options.take_over == io::TakeOver::Yes) return wrong("--take-over is for a DIR of which you know it: --ended and --older select none that is in use");
   if (!selects && options.directories.empty()) return wrong("say which: DIR, --ended or --older TIME");
   return std::nullopt;
 }
@@ -133,6 +143,7 @@ Leaving parse_sql(const std::vector<std::string>& arguments, SqlOptions& options
   std::vector<std::string> words;
   app.add_option("DIR QUERY", words, "the run directory (default: the newest run without a name) and one SELECT")->type_name("");
   add_format(app, options.format);
+  add_take_over(app, options.take_over);
   if (auto leave = cli::parse(app, arguments, nullptr)) return leave;
   return split(words, "QUERY", options.directory, options.query);
 }
@@ -147,7 +158,7 @@ Leaving parse_retry(const std::vector<std::string>& arguments, RetryOptions& opt
   app.add_flag("--failed", failed, "all that did not succeed; the default");
   app.add_flag_callback("--lost", [&options] { options.choice.which = sink::RetryChoice::Which::Lost; }, "all whose workers died under them")
       ->excludes("--failed");
-  cli::add_take_over(app, [&options] { options.take_over = io::TakeOver::Yes; });
+  add_take_over(app, options.take_over);
   if (auto leave = cli::parse(app, arguments, nullptr)) return leave;
   for (std::size_t i = 0; i < words.size(); ++i) {
     const auto job = parse_job(words[i]);

@@ -17,6 +17,7 @@ namespace pushmill {
 
 struct LogOptions {
   std::string directory;
+  io::TakeOver take_over = io::TakeOver::No;
   Format format = Format::Table;
   bool failed = false;
   std::optional<base::Outcome> outcome;
@@ -25,16 +26,19 @@ struct LogOptions {
 };
 struct OutputOptions {
   std::string directory;
+  io::TakeOver take_over = io::TakeOver::No;
   base::JobId job = 0;
   bool err = false;
   std::uint32_t attempt = 0;  // 0: the one that is the result
 };
 struct JobOptions {  // why, debug
   std::string directory;
+  io::TakeOver take_over = io::TakeOver::No;
   base::JobId job = 0;
 };
 struct StatusOptions {
   std::string directory;
+  io::TakeOver take_over = io::TakeOver::No;
   bool json = false;
 };
 struct RunsOptions {
@@ -44,9 +48,11 @@ struct RemoveOptions {
   std::vector<std::string> directories;
   bool ended = false;
   base::Duration older{0};
+  io::TakeOver take_over = io::TakeOver::No;
 };
 struct SqlOptions {
   std::string directory, query;
+  io::TakeOver take_over = io::TakeOver::No;
   Format format = Format::Table;
 };
 struct RetryOptions {

@@ -14,7 +14,7 @@ using base::Error;
 
 namespace {
 
-base::Status remove_run(const std::string& directory) {
+base::Status remove_run(const std::string& directory, io::TakeOver take_over) {
   const auto found = io::find_run_directory(directory);  // refuses what is another's
   if (!found) return found.error();
   if (std::error_code error; std::filesystem::is_symlink(found->path, error))
@@ -22,9 +22,9 @@ base::Status remove_run(const std::string& directory) {
   if (const auto stranger = io::stranger_in(found->path); !stranger.empty()) {
     return Error{Error::Kind::Usage, found->path + ": also holds " + shown(stranger) + ", which is not pushmill's: nothing is removed"};
   }
-  const auto ventilator = io::Lock::take(found->path, io::Lock::kVentilator, "rm");
+  const auto ventilator = io::Lock::take(found->path, io::Lock::kVentilator, "rm", take_over);
   if (!ventilator) return ventilator.error();
-  const auto sink = io::Lock::take(found->path, io::Lock::kSink, "rm");
+  const auto sink = io::Lock::take(found->path, io::Lock::kSink, "rm", take_over);
   if (!sink) return sink.error();
   return io::remove_run_directory(found->path);
 }
@@ -48,7 +48,7 @@ std::vector<std::string> chosen(const RemoveOptions& options) {
 base::Result<int> remove(const RemoveOptions& options) {
   int status = cli::kExitOk;
   for (const std::string& path : chosen(options)) {
-    const auto removed = remove_run(path);
+    const auto removed = remove_run(path, options.take_over);
     if (removed) continue;
     std::fprintf(stderr, "pushmill rm: %s\n", removed.error().message.c_str());
     if (status == cli::kExitOk) status = cli::exit_status(removed.error().kind);

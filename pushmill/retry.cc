@@ -30,8 +30,8 @@ base::Result<std::uint64_t> prepare(const std::string& directory, const sink::Re
 }
 
 // A block of --pipe goes when its job has succeeded: that job cannot run again, and keeps its row.
-base::Status check_inputs(const std::string& directory, const std::vector<base::JobId>& jobs) {
-  const auto run = RunReader::open(directory);
+base::Status check_inputs(const std::string& directory, const std::vector<base::JobId>& jobs, io::TakeOver take_over) {
+  const auto run = RunReader::open(directory, take_over);
   if (!run || !run->has_databases()) return base::ok();  // which prepare() tells
   for (const base::JobId job : jobs) {
     const auto spec = run->spec(job);
@@ -57,7 +57,7 @@ base::Result<int> retry(const RetryOptions& options) {
   }
   const auto found = io::find_run_directory(directory);
   if (!found) return found.error();
-  if (auto done = check_inputs(found->path, options.choice.jobs); !done) return done.error();
+  if (auto done = check_inputs(found->path, options.choice.jobs, options.take_over); !done) return done.error();
   const auto count = prepare(found->path, options.choice, options.take_over);
   if (!count) return count.error();
   const auto is_embedded = was_begun_by_run(found->path);

@@ -8,7 +8,9 @@
 #include <iterator>
 
 #include "base/job.h"
+#include "io/clock.h"
 #include "io/run_directory.h"
+#include "pushmill/moments.h"
 #include "sink/result_log.h"
 #include "ventilator/origin.h"
 #include "wire/codec.h"
@@ -30,7 +32,7 @@ base::Result<std::optional<io::Database>> open_if_there(const std::string& path,
 
 }  // namespace
 
-base::Result<RunReader> RunReader::open(const std::string& directory) {
+base::Result<RunReader> RunReader::open(const std::string& directory, io::TakeOver take_over) {
   RunReader reader;
   if (directory.empty()) {
     const auto runs = io::runs_without_a_name();
@@ -41,14 +43,21 @@ base::Result<RunReader> RunReader::open(const std::string& directory) {
     if (!found) return found.error();
     reader.path_ = found->path;
   }
-  if (auto read = reader.read(); !read) return read.error();
+  if (auto read = reader.read(take_over); !read) return read.error();
   return reader;
 }
 
-base::Status RunReader::read() {
-  ventilator_ = io::Lock::holder(path_, io::Lock::kVentilator);
-  sink_ = io::Lock::holder(path_, io::Lock::kSink);
+base::Status RunReader::read(io::TakeOver take_over) {
+  bool is_held_here = false;
+  for (const char* name : {io::Lock::kVentilator, io::Lock::kSink}) {
+    auto holder = io::Lock::holder(path_, name);
+    const bool is_here = holder && !io::Lock::check(path_, name, io::TakeOver::Yes);
+    if (take_over == io::TakeOver::Yes && !is_here) holder.reset();
+    is_held_here = is_held_here || is_here;
+    (name == io::Lock::kSink ? sink_ : ventilator_) = std::move(holder);
+  }
   const bool is_live = ventilator_ || sink_;
+  is_held_elsewhere_ = is_live && !is_held_here;
   has_databases_ = !is_live || !io::is_network_filesystem(path_);
   if (sink_) read_status();
   if (!has_databases_) return base::ok();
@@ -96,8 +105,14 @@ const char* RunReader::state_text() const {
 std::string RunReader::holder() const { return ventilator_ ? *ventilator_ : sink_.value_or(""); }
 
 Error RunReader::kept() const {
-  return {Error::Kind::Busy,
-          path_ + ": is on a network file system, where a live run has its databases to itself (" + holder() + "): pushmill status tells how it stands"};
+  return {Error::Kind::Busy, path_ + ": is on a network file system, where a live run has its databases to itself (" + holder() +
+                                 "): pushmill status tells how it stands" + (is_held_elsewhere_ ? "; " + advice() : "")};
+}
+
+std::string RunReader::advice() const {
+  const base::WallTime at = changed_at();
+  const std::string last = at == 0 ? "" : "its files last changed " + span_text(base::Duration(io::wall_now() - at)) + " ago: ";
+  return last + "if that host is dead, go on with --take-over";
 }
 
 base::Result<std::optional<io::Database>> RunReader::results() const {

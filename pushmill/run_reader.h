@@ -9,6 +9,7 @@
 #include "base/ids.h"
 #include "base/time.h"
 #include "io/database.h"
+#include "io/lock.h"
 #include "json/json.h"
 #include "ventilator/spool.h"
 
@@ -26,8 +27,9 @@ class RunReader {
  public:
   enum class State { Live, Ended, Interrupted };
 
-  // `directory`: empty for the newest of those without a name.
-  static base::Result<RunReader> open(const std::string& directory);
+  // `directory`: empty for the newest of those without a name. With TakeOver::Yes one whose holder is on another host, which only a network file system has,
+  // is one that nobody has.
+  static base::Result<RunReader> open(const std::string& directory, io::TakeOver take_over = io::TakeOver::No);
 
   const std::string& path() const { return path_; }
   State state() const;
@@ -35,6 +37,9 @@ class RunReader {
   bool has_ventilator() const { return ventilator_.has_value(); }
   bool has_sink() const { return sink_.has_value(); }
   std::string holder() const;  // of a live one: "process PID HOST PROGRAM"
+  // Nobody here can tell whether it lives: each who has it is on another host, as written on a network file system.
+  bool is_held_elsewhere() const { return is_held_elsewhere_; }
+  std::string advice() const;  // of such a one: when its files last changed, and what to do if its host is dead
 
   // On a network file system a live run has its databases to itself: then there is status() alone.
   bool has_databases() const { return has_databases_; }
@@ -53,12 +58,13 @@ class RunReader {
   base::WallTime changed_at() const;  // when its files last changed; 0: not known
 
  private:
-  base::Status read();
+  base::Status read(io::TakeOver take_over);
   void read_status();
   base::Error kept() const;
 
   std::string path_;
   std::optional<std::string> ventilator_, sink_;
+  bool is_held_elsewhere_ = false;
   bool has_databases_ = true;
   std::optional<ventilator::Spool::Summary> summary_;
   std::optional<int> exit_status_;

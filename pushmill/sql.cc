@@ -62,7 +62,7 @@ base::Status copy(std::FILE* file) {
 }  // namespace
 
 base::Result<int> sql(const SqlOptions& options) {
-  const auto run = RunReader::open(options.directory);
+  const auto run = RunReader::open(options.directory, options.take_over);
   if (!run) return run.error();
   const std::unique_ptr<std::FILE, CloseFile> file(std::tmpfile());
   if (file == nullptr) return Error{Error::Kind::Io, std::string("cannot make a temporary file: ") + std::strerror(errno)};

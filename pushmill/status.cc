@@ -44,6 +44,8 @@ base::Result<json::Value> describe(const RunReader& run) {
   json::Value all{{"run", run.path()}, {"state", run.state_text()}};
   all["run"] = json::bytes(run.path());
   all["holder"] = is_live ? json::bytes(run.holder()) : json::Value();
+  all["is_held_elsewhere"] = run.is_held_elsewhere();
+  all["changed_at"] = run.changed_at();
   all["exit_status"] = run.state() == RunReader::State::Ended && run.exit_status() ? json::Value(*run.exit_status()) : json::Value();
   const std::uint64_t out = is_told ? static_cast<std::uint64_t>(number_in(told, "out")) : 0;
   const std::uint64_t there = counts->accepted > counts->finished + out ? counts->accepted - counts->finished - out : 0;
@@ -84,6 +86,7 @@ void print_heading(const RunReader& run, const json::Value& all) {
   if (run.state() == RunReader::State::Live && !run.has_sink()) std::printf("the sink is not running: nothing is recorded\n");
   if (run.state() == RunReader::State::Interrupted) std::printf("continue it with: pushmill resume %s\n", base::shell_quote(run.path()).c_str());
   if (!run.has_databases()) std::printf("as its sink says: on a network file system a live run has its databases to itself\n");
+  if (run.is_held_elsewhere()) std::printf("nobody here can tell whether it lives; %s\n", run.advice().c_str());
 }
 
 void print_counts(const json::Value& all) {
@@ -137,7 +140,7 @@ base::Status print_out(const json::Value& all, base::WallTime now) {
 }  // namespace
 
 base::Result<int> status(const StatusOptions& options) {
-  const auto run = RunReader::open(options.directory);
+  const auto run = RunReader::open(options.directory, options.take_over);
   if (!run) return run.error();
   const auto all = describe(*run);
   if (!all) return all.error();

@@ -196,7 +196,7 @@ std::string state_now(const RunReader& run, const Story& story) {
 }  // namespace
 
 base::Result<int> why(const JobOptions& options) {
-  const auto run = RunReader::open(options.directory);
+  const auto run = RunReader::open(options.directory, options.take_over);
   if (!run) return run.error();
   const base::WallTime now = io::wall_now();
   const std::string name = "job " + std::to_string(options.job);
@@ -223,7 +223,7 @@ base::Result<int> why(const JobOptions& options) {
   std::printf("%s%s%s\n", name.c_str(), story.command.empty() ? "" : ": ", shown(story.command).c_str());
   for (const Attempt& attempt : story.attempts) print_attempt(attempt, now);
   std::string last = story.is_finished ? ending(story) : out != nullptr ? where_it_is(run->status(), *out, now) : state_now(*run, story);
-  if (!run->has_databases()) last += " (As its sink said last: the databases are on a network file system, and the live run has them to itself.)";
+  if (!run->has_databases()) last += " (As its sink said last: the databases are on a network file system, and the live run has them to itself" + (run->is_held_elsewhere() ? "; " + run->advice() : std::string()) + ".)";
   std::printf("  %s\n", shown(last).c_str());
   if (auto written = cli::flush(stdout); !written) return written.error();
   return cli::kExitOk;

@@ -1,4 +1,5 @@
 """Where a run is kept, for how long, and who may look into it."""
+import json
 import os
 import stat
 import subprocess
@@ -229,6 +230,31 @@ class Sharing(EndToEnd):
         run, _ = self.assert_taken_over_only_when_told_to("retry", "--failed", status=1, out=b"b\n")
         self.assertEqual(query(run, "SELECT job, outcome FROM results ORDER BY job"), [(1, "failed"), (2, "ok")])
         self.assertEqual((self.path / "log").read_text().count("\n"), 4)  # of the first job twice
+
+    def test_it_is_looked_at_and_removed_only_when_told_that_its_host_is_dead(self):
+        run, pid = self.held_elsewhere()
+        asked = {"log": [run], "output": [run, "1"], "sql": [run, "SELECT job, outcome FROM results"], "debug": [run, "2"]}
+        for command, words in asked.items():
+            with self.subTest(command):
+                said = self.run_to_end(command, *words, status=IN_USE).err
+                self.assertRegex(said, rf"\(process {pid} elsewhere ventilator\): .*; its files last changed \d+s ago: if that host is dead, go on with --take-over\n$")
+        for words in ["status", run], ["why", run, "2"]:
+            self.assertRegex(self.run_to_end(*words).out.decode(), r"its files last changed \d+s ago: if that host is dead, go on with --take-over")
+        told = json.loads(self.run_to_end("status", run, "--json").out)
+        self.assertEqual((told["state"], told["is_held_elsewhere"], told["has_databases"]), ("live", True, False))
+        self.assertIn("if that host is dead, go on with --take-over\n", self.run_to_end("rm", run, status=IN_USE).err)
+
+        locks = [(run / name).read_text() for name in ("sink.lock", "ventilator.lock")]
+        told = json.loads(self.run_to_end("status", run, "--json", "--take-over").out)
+        self.assertEqual((told["state"], told["holder"], told["is_held_elsewhere"], told["jobs"], told["failed"], told["waiting"]), ("interrupted", None, False, 2, 1, 1))
+        self.assertIn(b" failed ", self.run_to_end("log", run, "--take-over").out)
+        self.assertEqual(self.run_to_end("output", run, "1", "--take-over").out, b"")
+        self.assertIn(b"pushmill resume goes on with it", self.run_to_end("why", run, "2", "--take-over").out)
+        self.assertEqual(self.run_to_end("sql", "--take-over", run, "SELECT job, outcome FROM results", "--tsv").out, b"job\toutcome\n1\tfailed\n")
+        self.assertEqual(self.run_to_end("debug", run, "2", "--take-over").out, b"b\n")
+        self.assertEqual([(run / name).read_text() for name in ("sink.lock", "ventilator.lock")], locks)  # who looks takes nothing
+        self.run_to_end("rm", "--take-over", run)
+        self.assertFalse(run.exists())
 
 
 if __name__ == "__main__":

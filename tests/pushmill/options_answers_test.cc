@@ -31,6 +31,25 @@ TEST_CASE("what is to be retried: a first word that is no number is the director
   CHECK((both.directory == "./3" && both.choice.jobs == std::vector<base::JobId>{5}));
 }
 
+TEST_CASE("those that look at one run, and rm of a named one, take it over when told to", "[answers]") {
+  const auto takes_over = [](const auto& parse, auto options, std::vector<std::string> words) {
+    auto before = options;
+    REQUIRE_FALSE(parse(words, before));
+    CHECK(before.take_over == io::TakeOver::No);
+    words.emplace_back("--take-over");
+    REQUIRE_FALSE(parse(words, options));
+    return options.take_over == io::TakeOver::Yes;
+  };
+  CHECK(takes_over(parse_log, LogOptions{}, {"run"}));
+  CHECK(takes_over(parse_output, OutputOptions{}, {"run", "1"}));
+  CHECK(takes_over(parse_why, JobOptions{}, {"run", "1"}));
+  CHECK(takes_over(parse_debug, JobOptions{}, {"run", "1"}));
+  CHECK(takes_over(parse_status, StatusOptions{}, {"run"}));
+  CHECK(takes_over(parse_sql, SqlOptions{}, {"run", "SELECT 1"}));
+  CHECK(takes_over(parse_retry, RetryOptions{}, {"run"}));
+  CHECK(takes_over(parse_remove, RemoveOptions{}, {"run"}));
+}
+
 TEST_CASE("wrong words of the answers are refused with one line", "[answers]") {
   const auto is_refused = [](const std::optional<cli::Leave>& leave) {
     return leave && leave->status == 102 && std::count(leave->text.begin(), leave->text.end(), '\n') == 1;
@@ -48,6 +67,9 @@ TEST_CASE("wrong words of the answers are refused with one line", "[answers]") {
   CHECK(is_refused(parse_retry({"3", "--lost"}, retry)));
   CHECK(is_refused(parse_remove({}, remove)));
   CHECK(is_refused(parse_remove({"x", "--ended"}, remove)));
+  CHECK(is_refused(parse_remove({"--ended", "--take-over"}, remove)));
+  remove = {};
+  CHECK(is_refused(parse_remove({"--older", "1h", "--take-over"}, remove)));
   CHECK(is_refused(parse_log({"--json", "--tsv"}, log)));
   CHECK(is_refused(parse_log({"--since", "soon"}, log)));
 }

@@ -89,6 +89,41 @@ TEST_CASE("a live run on a network file system is told of by its sink alone", "[
   CHECK(run->counts()->finished == 1);
 }
 
+TEST_CASE("on a network file system a holder elsewhere is live until it is said to be dead, one here whatever is said", "[run_reader]") {
+  TemporaryFolder folder;
+  given_run(folder);
+  const auto lock_of = [&](const char* name) { return std::ofstream(folder / name); };
+  lock_of(io::Lock::kSink) << "7 elsewhere sink\n1 b\n";
+  lock_of(io::Lock::kVentilator) << "8 elsewhere ventilator\n1 b\n";
+  CHECK(RunReader::open(folder.path())->state() == RunReader::State::Interrupted);  // on a local one the kernel's word is all
+  is_on_nfs = true;
+  const auto live = RunReader::open(folder.path()), taken = RunReader::open(folder.path(), io::TakeOver::Yes);
+  const auto here = [&] {
+    lock_of(io::Lock::kVentilator);
+    const auto lock = io::Lock::take(folder.path(), io::Lock::kVentilator, "ventilator");
+    return RunReader::open(folder.path(), io::TakeOver::Yes);
+  }();
+  is_on_nfs = false;
+
+  REQUIRE(live);
+  CHECK(live->state() == RunReader::State::Live);
+  CHECK(live->is_held_elsewhere());
+  CHECK_FALSE(live->has_databases());
+  CHECK_THAT(live->results().error().message, Catch::Contains("(process 8 elsewhere ventilator)") && Catch::EndsWith(" ago: if that host is dead, go on with --take-over"));
+
+  REQUIRE(taken);
+  CHECK(taken->state() == RunReader::State::Interrupted);
+  CHECK(taken->has_databases());
+  CHECK_FALSE(taken->is_held_elsewhere());
+  CHECK(taken->counts()->finished == 1);
+
+  REQUIRE(here);
+  CHECK(here->state() == RunReader::State::Live);
+  CHECK_FALSE(here->has_sink());
+  CHECK_FALSE(here->has_databases());
+  CHECK_THAT(here->results().error().message, !Catch::Contains("--take-over"));
+}
+
 TEST_CASE("whatever stands in status.json is no reason to fail", "[run_reader]") {
   TemporaryFolder folder;
   given_run(folder);
