@@ -1,6 +1,7 @@
 #include "sink/job_files.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -20,16 +21,13 @@ namespace {
 
 constexpr std::size_t kPiece = 256u << 10;
 
-Error failed(const std::string& path, int error) { return {Error::Kind::Io, "cannot write " + path + ": " + std::strerror(error)}; }
+Error::Kind kind_of(int error) { return error == ENOSPC || error == EDQUOT ? Error::Kind::Full : Error::Kind::Io; }
 
-Status write_all(int fd, const std::string& path, std::string_view bytes) {
-  while (!bytes.empty()) {
-    const ssize_t n = ::write(fd, bytes.data(), bytes.size());
-    if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) return failed(path, n == 0 ? ENOSPC : errno);
-    bytes.remove_prefix(static_cast<std::size_t>(n));
-  }
-  return base::ok();
+Error failed(const std::string& path, int error) { return {kind_of(error), "cannot write " + path + ": " + std::strerror(error)}; }
+
+bool is_regular(int fd) {
+  struct stat status {};
+  return ::fstat(fd, &status) == 0 && S_ISREG(status.st_mode);
 }
 
 io::UniqueFd open_file(const std::string& path) { return io::UniqueFd(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY, 0666)); }
@@ -52,6 +50,13 @@ std::string behind_links(const std::string& path) {
   return target.string();
 }
 
+// What has been cut short. A device or a pipe stays.
+void drop(const std::string& path) {
+  const std::string target = behind_links(path);
+  struct stat status {};
+  if (::lstat(target.c_str(), &status) == 0 && S_ISREG(status.st_mode)) ::unlink(target.c_str());
+}
+
 // The same for the same file, so that a part left by a crash is overwritten; and short, as the name of the file may be as long as names can be.
 std::string part_of(const std::string& path) {
   const std::size_t name = path.rfind('/') + 1;
@@ -67,10 +72,18 @@ std::string folder_of(const std::string& given) {
 
 }  // namespace
 
-JobFiles::JobFiles(const OutputFiles& outputs, const Presentation& how, std::string folder, io::Durability durability)
-    : outputs_(outputs), how_(how), folder_(folder_of(folder)), durability_(durability) {}
+JobFiles::JobFiles(const OutputFiles& outputs, const Presentation& how, std::string folder, io::Durability durability, WaitForRoom wait)
+    : outputs_(outputs), how_(how), folder_(folder_of(folder)), durability_(durability), wait_(std::move(wait)) {}
 
+// The rest of a file waits for room where it is (write_all); what has failed otherwise for want of room, such as making it, is done again from the start.
 base::Result<std::string> JobFiles::write(const Row& row, const base::Label& label) const {
+  for (;;) {
+    auto written = write_once(row, label);
+    if (written || written.error().kind != Error::Kind::Full || !wait_(written.error())) return written;
+  }
+}
+
+base::Result<std::string> JobFiles::write_once(const Row& row, const base::Label& label) const {
   if (how_.form == Presentation::Form::Folders) return write_folder(row, label);
   if (how_.form == Presentation::Form::Out) return write_whole(row, label);
   return write_new(row);
@@ -83,16 +96,18 @@ base::Result<std::string> JobFiles::write_folder(const Row& row, const base::Lab
   const std::string out = is_folder ? name + "stdout" : name;
   std::error_code error;
   if (const auto folder = std::filesystem::path(out).parent_path(); !folder.empty()) std::filesystem::create_directories(folder, error);
-  if (error) return Error{Error::Kind::Io, "cannot make the directory of " + out + ": " + error.message()};
+  if (error) return Error{kind_of(error.value()), "cannot make the directory of " + out + ": " + error.message()};
   if (auto done = write_file(open_file(out), out, row, OutputStream::Out); !done) return done.error();
   const std::string err = is_folder ? name + "stderr" : name + ".err";
   if (auto done = write_file(open_file(err), err, row, OutputStream::Err); !done) return done.error();
   const std::string seq = is_folder ? name + "seq" : name + ".seq";
   io::UniqueFd fd = open_file(seq);
   if (!fd) return failed(seq, errno);
-  if (auto done = write_all(fd.get(), seq, std::to_string(label.number != 0 ? label.number : row.result.attempt.job)); !done) return done.error();
-  if (auto done = close_file(fd, seq); !done) return done.error();
-  return out;
+  Status done = write_all(fd.get(), seq, std::to_string(label.number != 0 ? label.number : row.result.attempt.job));
+  if (done) done = close_file(fd, seq);
+  if (done) return out;
+  drop(seq);
+  return done.error();
 }
 
 // Under another name beside it first, so that the file is there whole or not at all; and only of a job that has succeeded.
@@ -124,18 +139,37 @@ base::Result<std::string> JobFiles::write_new(const Row& row) const {
   std::string name = folder_ + "/pushmill-XXXXXX.out";
   io::UniqueFd fd(::mkostemps(name.data(), 4, O_CLOEXEC));
   if (!fd) return failed(name, errno);
-  if (auto done = write_stream(fd.get(), name, row, OutputStream::Out); !done) return done.error();
-  if (auto done = close_file(fd, name); !done) return done.error();
+  Status done = write_file(std::move(fd), name, row, OutputStream::Out);
+  if (!done) return done.error();
   if (row.result.err_bytes == 0) return name;
   const std::string err = name.substr(0, name.size() - 4) + ".err";
-  if (auto done = write_file(make_file(err), err, row, OutputStream::Err); !done) return done.error();
-  return name;
+  done = write_file(make_file(err), err, row, OutputStream::Err);
+  if (done) return name;
+  ::unlink(name.c_str());  // the next one has another name
+  return done.error();
 }
 
 Status JobFiles::write_file(io::UniqueFd fd, const std::string& path, const Row& row, OutputStream stream) const {
   if (!fd) return failed(path, errno);
-  if (auto done = write_stream(fd.get(), path, row, stream); !done) return done;
-  return close_file(fd, path);
+  Status done = write_stream(fd.get(), path, row, stream);
+  if (done) done = close_file(fd, path);
+  if (!done) drop(path);
+  return done;
+}
+
+Status JobFiles::write_all(int fd, const std::string& path, std::string_view bytes) const {
+  while (!bytes.empty()) {
+    const ssize_t n = ::write(fd, bytes.data(), bytes.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n > 0) {
+      bytes.remove_prefix(static_cast<std::size_t>(n));
+      continue;
+    }
+    Error error = failed(path, n == 0 ? ENOSPC : errno);
+    if (!is_regular(fd)) error.kind = Error::Kind::Io;  // /dev/full: no room is ever made there
+    if (error.kind != Error::Kind::Full || !wait_(error)) return error;
+  }
+  return base::ok();
 }
 
 Status JobFiles::write_stream(int fd, const std::string& path, const Row& row, OutputStream stream) const {

@@ -2,7 +2,9 @@
 // output writer and used in its thread.
 #pragma once
 
+#include <functional>
 #include <string>
+#include <string_view>
 
 #include "base/job.h"
 #include "base/result.h"
@@ -16,17 +18,23 @@ namespace sink {
 
 class JobFiles {
  public:
-  // `folder`: for those of --files; empty: $TMPDIR or /tmp. With Durability::Power a file of --out is on the disk before its name is.
-  JobFiles(const OutputFiles& outputs, const Presentation& how, std::string folder, io::Durability durability);
+  // Called where the disk is full, with what cannot be written: waits a while, and says whether it is to be tried again.
+  using WaitForRoom = std::function<bool(const base::Error&)>;
 
-  // Writes those of a finished job; the value is the name of the one with its stdout, as it is to be printed. Writing them again gives the same.
-  // The directory of a file of --out has to be there; those of --results are made.
+  // `folder`: for those of --files; empty: $TMPDIR or /tmp. With Durability::Power a file of --out is on the disk before its name is.
+  JobFiles(const OutputFiles& outputs, const Presentation& how, std::string folder, io::Durability durability, WaitForRoom wait);
+
+  // Writes those of a finished job; the value is the name of the one with its stdout, as it is to be printed. Written again they are the same, but for those of
+  // --files: they are new each time, and those of before stay. The directory of a file of --out has to be there; those of --results are made.
+  // Full: there was no room, and it was not to be waited for. After any error no file is left that was cut short.
   base::Result<std::string> write(const Row& row, const base::Label& label) const;
 
  private:
+  base::Result<std::string> write_once(const Row& row, const base::Label& label) const;
   base::Result<std::string> write_folder(const Row& row, const base::Label& label) const;
   base::Result<std::string> write_whole(const Row& row, const base::Label& label) const;
   base::Result<std::string> write_new(const Row& row) const;
+  base::Status write_all(int fd, const std::string& path, std::string_view bytes) const;
   base::Status write_stream(int fd, const std::string& path, const Row& row, wire::OutputStream stream) const;
   base::Status write_file(io::UniqueFd fd, const std::string& path, const Row& row, wire::OutputStream stream) const;
 
@@ -34,6 +42,7 @@ class JobFiles {
   const Presentation how_;
   const std::string folder_;
   const io::Durability durability_;
+  const WaitForRoom wait_;
 };
 
 }  // namespace sink

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <csignal>
 #include <cstring>
 #include <system_error>
@@ -21,6 +22,7 @@ using wire::OutputStream;
 namespace {
 
 constexpr std::size_t kBatch = 1024;        // jobs taken under one lock
+constexpr std::chrono::seconds kRoomEvery{1};  // between two looks for room
 constexpr std::size_t kSmall = 4096;        // outputs of a job that are not worth the freeing
 
 void signal_eventfd(int fd) {
@@ -64,7 +66,7 @@ OutputWriter::OutputWriter(ResultLog& log, const OutputFiles& files, const Confi
       files_(files),
       config_(config),
       table_(std::move(table)),
-      job_files_(files, config.how, config.folder, config.durability),
+      job_files_(files, config.how, config.folder, config.durability, [this](const Error& error) { return wait_for_room(error); }),
       outlet_(table_ ? table_.get() : config.out, config.err, config.table),
       wake_fd_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
       emitted_(config.mark),
@@ -161,6 +163,11 @@ void OutputWriter::add_live(Live live) {
 std::optional<OutputWriter::Failure> OutputWriter::failed() const {
   const std::lock_guard lock(mutex_);
   return failure_;
+}
+
+std::optional<Error> OutputWriter::full() const {
+  const std::lock_guard lock(mutex_);
+  return outlet_.is_stopping() ? std::nullopt : full_;
 }
 
 void OutputWriter::clear_wake() {
@@ -260,8 +267,11 @@ bool OutputWriter::emit_row(Emission& emission) {
   std::string name;
   if (how.has_file_a_job()) {
     auto written = job_files_.write(*row, label);
+    if (!written && written.error().kind == Error::Kind::Full) return false;  // told to stop, or the outlet has failed
     if (!written) return outlet_.fail({false, written.error().message});
     name = std::move(*written);
+    const std::lock_guard lock(mutex_);
+    full_.reset();
   }
   std::call_once(is_head_known_, [&] { head_ = table_head(config_.how, label); });
   const auto known = printed_.find(emission.job);
@@ -354,6 +364,16 @@ bool OutputWriter::publish(std::uint64_t mark) {
   emitted_.store(mark, std::memory_order_release);
   signal_eventfd(wake_fd_.get());
   return true;
+}
+
+// For the files of a job; false: give up. What is written otherwise does not wait with it.
+bool OutputWriter::wait_for_room(const Error& error) {
+  if (!outlet_.is_stopping() && !flush()) return false;
+  std::unique_lock lock(mutex_);
+  if (!full_) signal_eventfd(wake_fd_.get());
+  full_ = error;
+  changed_.wait_for(lock, kRoomEvery, [this] { return outlet_.is_stopping(); });
+  return !outlet_.is_stopping();
 }
 
 bool OutputWriter::give_up() {

@@ -84,7 +84,9 @@ class OutputWriter {
   std::uint64_t emitted() const { return emitted_.load(std::memory_order_acquire); }
   // Set once, for good: nothing is written any more.
   std::optional<Failure> failed() const;
-  // An eventfd, readable after emitted() or failed() has changed. clear_wake() before looking at them.
+  // While the files of a job wait for room: what cannot be written. It is tried again each second, until stop(); nothing else leaves meanwhile.
+  std::optional<base::Error> full() const;
+  // An eventfd, readable after emitted(), failed() or full() has changed. clear_wake() before looking at them.
   int fd() const { return wake_fd_.get(); }
   void clear_wake();
   // Appends those up to `mark` that have not been taken.
@@ -122,6 +124,7 @@ class OutputWriter {
   void free_if_unwanted(const Emission& emission, std::size_t bytes, std::optional<base::Attempt> with_files);
   bool flush();
   bool publish(std::uint64_t mark);
+  bool wait_for_room(const base::Error& error);
   void fail(Failure failure);
   bool give_up();  // false
 
@@ -135,9 +138,10 @@ class OutputWriter {
 
   mutable std::mutex mutex_;
   std::condition_variable changed_;
-  std::unique_ptr<Backlog> backlog_;  // guarded by mutex_, as are the next four
+  std::unique_ptr<Backlog> backlog_;  // guarded by mutex_, as are the next five
   bool is_waiting_ = false;
   std::optional<Failure> failure_;
+  std::optional<base::Error> full_;
   std::deque<Freed> freed_;
   std::map<base::JobId, Live> live_;  // what is new
   std::atomic<std::uint64_t> emitted_;

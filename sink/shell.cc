@@ -273,6 +273,12 @@ void Shell::carry_out(Effects& effects) {
 
 void Shell::look_at_writer() {
   writer_->clear_wake();
+  // Files of jobs that find no room hold everything up, as those of our own do. Told to stop, the loop hears it too.
+  const auto is_written = [this]() -> base::Status {
+    if (auto full = writer_->full()) return *full;
+    return base::ok();
+  };
+  (void)io::insist(is_written, config_.stop_fd, [this](const std::string& line) { log_.error(line); });
   const auto failed = writer_->failed();
   if (failed && !failed->reader_gone) failure_ = base::Error{base::Error::Kind::Io, failed->message};
   if (failed && failed->reader_gone && config_.reader_left != nullptr) return config_.reader_left->set();

@@ -3,6 +3,7 @@
 Each test has a small file system of its own, in memory, in a mount namespace that ends with this process. Needs root, or user namespaces.
 """
 import os
+import pathlib
 import shutil
 import subprocess
 import sys
@@ -15,6 +16,7 @@ SKIPPED = 77
 IN_NAMESPACE = "PUSHMILL_TEST_IN_NAMESPACE"
 ROOM = "waiting for room"
 JOBS = 120
+MANY = 600
 
 
 class FullDisk(EndToEnd):
@@ -36,7 +38,7 @@ class FullDisk(EndToEnd):
     def make_room(self):
         self.ballast.unlink()
 
-    def wait_until_all_wait(self, program, journal, run):
+    def wait_until_all_wait(self, program, journal, run, jobs=JOBS):
         """Until `program` says that the disk is full, and then over a second, with further tries, no job has begun and none was committed."""
         program.wait_for(ROOM)
         samples = []
@@ -48,7 +50,7 @@ class FullDisk(EndToEnd):
 
         wait_until(is_quiet, "the end of the jobs that run")
         begun, committed = samples[-1]
-        self.assertLess(len(begun), JOBS)
+        self.assertLess(len(begun), jobs)
         self.assertTrue(program.is_running())
         said = [line for line in program.err.splitlines() if ROOM in line]
         self.assertEqual(len(said), len(set(said)), said)  # each once
@@ -78,6 +80,48 @@ class FullDisk(EndToEnd):
         self.assertTrue(program.out == b"".join(bytes(600000) + b"%d\n" % n for n in range(JOBS)))
         for (name, length) in query(self.disk / "r", "SELECT stdout_file, stdout_bytes FROM results"):
             self.assertEqual((self.disk / "r" / name).stat().st_size, length)
+
+    def start_with_files(self, name, *options):
+        """A run whose jobs have files of their own on the disk, which is full before half of them are there: the program, and the journal."""
+        journal = self.journal()
+        self.leave(1_000_000)
+        words = ["-k", "-j2", "--run-dir", self.path / name, *options, journal.job("head -c 30000 /dev/zero; echo {}")]
+        program = self.start("pushmill", "run", *words, stdin=range(1, MANY + 1))
+        self.wait_until_all_wait(program, journal, self.path / name, jobs=MANY)
+        self.assertRegex(program.err, rf"cannot write {self.disk}/\S*: No space left on device; {ROOM}\n")
+        return program, journal
+
+    def assert_files(self, paths):
+        self.assertEqual([path for n, path in enumerate(paths, 1) if pathlib.Path(path).read_bytes() != bytes(30000) + b"%d\n" % n], [])
+        self.assertEqual(len(paths), MANY)
+
+    def test_the_files_of_jobs_fill_their_disk(self):
+        shapes = {"folders": ["--results", self.disk / "d"], "names": ["--files", "--tmpdir", self.disk], "outs": ["--out", self.disk / "{#}.out"]}
+        for name, options in shapes.items():
+            with self.subTest(name):
+                program, journal = self.start_with_files(name, *options)
+                self.make_room()
+                program.wait(0)
+                self.assert_each_began_once(self.path / name, journal, jobs=MANY)
+                files = {"folders": [self.disk / f"d/1/{job}/stdout" for job in range(1, MANY + 1)], "names": program.out.decode().split("\n")[:-1],
+                         "outs": [self.disk / f"{job}.out" for job in range(1, MANY + 1)]}[name]
+                self.assert_files(files)
+                if name != "folders":
+                    self.assertEqual(sorted(os.listdir(self.disk)), sorted(os.path.basename(file) for file in files))
+                journal.path.unlink()
+                for path in self.disk.iterdir():
+                    (shutil.rmtree if path.is_dir() else os.unlink)(path)
+
+    def test_a_run_that_is_stopped_while_files_of_jobs_wait_for_room_is_resumed(self):
+        program, _ = self.start_with_files("r", "--results", self.disk / "d")
+        program.stop()
+        there = [path.stat().st_size for path in self.disk.glob("d/1/*/stdout")]
+        self.assertGreater(len(there), 0)
+        self.assertEqual(set(there) - {30002, 30003, 30004}, set())  # none was cut short
+        self.make_room()
+        self.run_to_end("resume", self.path / "r")
+        self.assert_all_ok(self.path / "r", MANY)
+        self.assert_files([self.disk / f"d/1/{job}/stdout" for job in range(1, MANY + 1)])
 
     def test_the_joblog_fills_its_disk(self):
         journal, run = self.journal(), self.path / "r"

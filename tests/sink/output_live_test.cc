@@ -77,6 +77,26 @@ struct Run {
 
 constexpr base::Attempt kOne{1, 1, 1}, kTwo{2, 1, 2};
 
+// The disk while a writer's thread uses it: what it looks at outlives it.
+class FaultyWriting {
+ public:
+  explicit FaultyWriting(const test::DiskFault& fault) { test::disk_fault = &fault; }
+  ~FaultyWriting() { test::disk_fault = nullptr; }
+};
+
+std::size_t files_of_names(const Run& run) {
+  std::size_t count = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(run.folder.path())) count += entry.path().filename().string().starts_with("pushmill-") ? 1 : 0;
+  return count;
+}
+
+// A job with both outputs, whose files are `name`.
+sink::Row row_with_files(const std::string& name) {
+  sink::Row row = ok_row(1, "o\n", "e\n");
+  row.result.label = encoded({0, "", name, {}});
+  return row;
+}
+
 }  // namespace
 
 TEST_CASE("whole lines of jobs that run are written as they come, and the rest when they have ended", "[output_writer]") {
@@ -271,6 +291,77 @@ TEST_CASE("a file of --out that is a link stays one, a pipe is written to, and i
   char text[10];
   CHECK(::read(reader.get(), text, sizeof text) == 5);
   CHECK(content(run.folder / longest) == "whole");
+}
+
+TEST_CASE("files of jobs wait for room, and are whole when there is some", "[output_writer]") {
+  static const test::DiskFault faults[] = {{"write", "/stdout", ENOSPC}, {"write", "/stderr", EDQUOT}, {"write", "/seq", ENOSPC}, {"close", "/stderr", ENOSPC}};
+  for (const test::DiskFault& fault : faults) {
+    Run run({.form = Presentation::Form::Folders});
+    {
+      const FaultyWriting faulty(fault);
+      run.finish(row_with_files(run.folder / "r/"));
+      REQUIRE(eventually([&] { return run.writer->full().has_value(); }));
+      CHECK(run.writer->full()->kind == base::Error::Kind::Full);
+      CHECK(run.writer->full()->message == "cannot write " + run.folder.path() + "/r" + fault.path + ": " + std::strerror(fault.error));
+      CHECK(run.writer->emitted() == 0);
+    }
+    run.wait();
+    CHECK_FALSE(run.writer->full());
+    CHECK_FALSE(run.writer->failed());
+    CHECK(content(run.folder / "r/stdout") == "o\n");
+    CHECK(content(run.folder / "r/stderr") == "e\n");
+    CHECK(content(run.folder / "r/seq") == "1");
+  }
+}
+
+TEST_CASE("a writer that is stopped while it waits for room leaves no file that was cut short", "[output_writer]") {
+  static const test::DiskFault out{"write", "/stdout", ENOSPC}, part{"write", "/.pushmill-", ENOSPC}, first{"write", ".out", ENOSPC}, second{"write", ".err", ENOSPC};
+  const auto stopped = [](Run& run, const test::DiskFault& fault, const std::string& name) {
+    const FaultyWriting faulty(fault);
+    run.finish(row_with_files(run.folder / name));
+    CHECK(eventually([&] { return run.writer->full().has_value(); }));
+    run.writer->stop();
+    CHECK_FALSE(run.writer->full());
+    CHECK_FALSE(run.writer->failed());
+    CHECK(run.writer->emitted() == 0);
+  };
+  {
+    Run run({.form = Presentation::Form::Folders});
+    stopped(run, out, "r/");
+    CHECK_FALSE(std::filesystem::exists(run.folder / "r/stdout"));
+  }
+  {
+    Run run({.form = Presentation::Form::Out});
+    stopped(run, part, "a");
+    for (const auto& entry : std::filesystem::directory_iterator(run.folder.path())) CHECK_FALSE(entry.path().filename().string().starts_with(".pushmill-"));
+  }
+  for (const test::DiskFault* fault : {&first, &second}) {
+    Run run({.form = Presentation::Form::Names});
+    stopped(run, *fault, "");
+    CHECK(files_of_names(run) == 0);
+    run.writer.reset();  // as the next start does
+    run.log.reset();
+    run.log = open_log(run.folder.path());
+    run.begin(0);
+    run.wait();
+    CHECK(files_of_names(run) == 2);
+  }
+}
+
+TEST_CASE("another error of a file of a job is told, and leaves none that was cut short; a device is never waited for", "[output_writer]") {
+  static const test::DiskFault broken{"write", "/stdout", EIO};
+  {
+    Run run({.form = Presentation::Form::Folders});
+    const FaultyWriting faulty(broken);
+    run.finish(row_with_files(run.folder / "r/"));
+    REQUIRE(eventually([&] { return run.writer->failed().has_value(); }));
+    CHECK(run.writer->failed()->message == "cannot write " + run.folder.path() + "/r/stdout: Input/output error");
+    CHECK_FALSE(std::filesystem::exists(run.folder / "r/stdout"));
+  }
+  Run run({.form = Presentation::Form::Out});
+  run.finish(row_with_files("/dev/full"));
+  REQUIRE(eventually([&] { return run.writer->failed().has_value(); }));
+  CHECK(run.writer->failed()->message == "cannot write /dev/full: No space left on device");
 }
 
 TEST_CASE("a pipe of --out that nobody reads is an error, and waited for by nobody", "[output_writer]") {
