@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <functional>
 
 #include "sink/job_fields.h"
 #include "sink/presentation.h"
@@ -19,6 +20,8 @@ using base::Status;
 namespace {
 
 constexpr std::string_view kHeader = "Seq\tHost\tStarttime\tJobRuntime\tSend\tReceive\tExitval\tSignal\tCommand\n";
+constexpr std::size_t kPiece = 256u << 10;           // bytes read at a time
+constexpr std::size_t kLongest = 64u << 20;         // no line of ours has so many
 constexpr std::size_t kReplayFlush = 1u << 20;       // bytes
 constexpr std::uint64_t kReplayRows = 1'000'000;     // sorted at a time
 constexpr std::size_t kRuntimeWidth = 10;            // "%10.3f"
@@ -49,16 +52,22 @@ base::Result<Joblog> Joblog::open(const std::string& path, const std::string& lo
   if (!joblog.is_regular_) {
     joblog.mark_ = mark;
     joblog.pending_ = kHeader;
-  } else if (joblog.is_ours(mark, log)) {
-    if (auto done = joblog.appends_ ? joblog.go_to_end() : joblog.cut(mark.offset); !done) return done.error();
-    joblog.mark_ = mark;
   } else if (joblog.appends_) {
+    const bool is_ours = joblog.is_ours(mark, log);
     if (auto done = joblog.go_to_end(); !done) return done.error();
+    if (is_ours) joblog.mark_ = mark;
+    if (log.recovered().last_seq > joblog.mark_.seq) {
+      if (auto done = joblog.read_lines(is_ours ? mark.offset : 0); !done) return done.error();
+    }
+  } else if (joblog.is_ours(mark, log)) {
+    if (auto done = joblog.cut(mark.offset); !done) return done.error();
+    joblog.mark_ = mark;
   } else {
     if (auto done = joblog.cut(0); !done) return done.error();
     joblog.pending_ = kHeader;
   }
   if (auto done = joblog.replay(log); !done) return done.error();
+  joblog.lines_ = {};
   auto flushed = joblog.flush();
   if (!flushed) return flushed.error();
   log.joblog(*flushed);
@@ -120,6 +129,39 @@ Status Joblog::cut(std::uint64_t offset) {
   return base::ok();
 }
 
+// Those behind `from`, where one begins.
+Status Joblog::read_lines(std::uint64_t from) {
+  std::string piece(kPiece, '\0');
+  for (std::uint64_t at = from;;) {
+    const ssize_t n = ::pread(fd_.get(), piece.data(), piece.size(), static_cast<off_t>(at));
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return error("cannot read it", errno);
+    if (n == 0) break;
+    std::string_view rest(piece.data(), static_cast<std::size_t>(n));
+    at += rest.size();
+    for (std::size_t end; (end = rest.find('\n')) != std::string_view::npos; rest.remove_prefix(end + 1)) {
+      torn_ += rest.substr(0, end + 1);
+      lines_.push_back({std::hash<std::string_view>{}(torn_), at - (rest.size() - end - 1)});
+      torn_.clear();
+    }
+    if (torn_.size() <= kLongest) torn_ += rest;  // a longer one is none of ours
+  }
+  std::sort(lines_.begin(), lines_.end(), [](const Line& a, const Line& b) { return a.hash < b.hash; });
+  return base::ok();
+}
+
+// Where that line ends in the file; none: it is not there.
+std::optional<std::uint64_t> Joblog::find_line(std::string_view line) const {
+  const std::size_t hash = std::hash<std::string_view>{}(line);
+  auto at = std::lower_bound(lines_.begin(), lines_.end(), hash, [](const Line& known, std::size_t wanted) { return known.hash < wanted; });
+  std::string found(line.size(), '\0');
+  for (; at != lines_.end() && at->hash == hash; ++at) {
+    if (at->end < line.size() || ::pread(fd_.get(), found.data(), found.size(), static_cast<off_t>(at->end - line.size())) != static_cast<ssize_t>(found.size())) continue;
+    if (found == line) return at->end;
+  }
+  return std::nullopt;
+}
+
 Status Joblog::replay(ResultLog& log) {
   const std::uint64_t last = log.recovered().last_seq;
   for (std::uint64_t from = mark_.seq; from < last; from += kReplayRows) {
@@ -128,7 +170,16 @@ Status Joblog::replay(ResultLog& log) {
     for (const Finished& finished : *rows) {
       const auto row = log.row(finished.job);
       if (!row) return row.error();
-      add(*row);
+      const std::string line = joblog_line(*row, local_host_);
+      const auto end = find_line(line);
+      if (end) {
+        mark_.offset = *end;
+      } else if (const std::string torn = std::exchange(torn_, {}); !torn.empty() && line.starts_with(torn)) {
+        pending_ = line.substr(torn.size());  // in place of the newline that go_to_end() wanted
+      } else {
+        pending_ += line;
+      }
+      cover(*row);
       mark_.seq = finished.seq;  // a retried job leaves a gap in the numbers
       if (pending_.size() < kReplayFlush) continue;
       if (auto flushed = flush(); !flushed) return flushed.error();
@@ -140,6 +191,10 @@ Status Joblog::replay(ResultLog& log) {
 
 void Joblog::add(const Row& row) {
   append_line(pending_, row, local_host_);
+  cover(row);
+}
+
+void Joblog::cover(const Row& row) {
   ++mark_.seq;
   mark_.job = row.result.attempt.job;
   const std::uint64_t number = label_of(row.result.label).number;

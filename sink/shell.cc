@@ -388,17 +388,24 @@ void Shell::carry_out(const TakeBackEnd&) {
   results_->take_back_end();
 }
 
+// The lines of the batch, and their mark into the batch that is committed next.
+bool Shell::write_joblog() {
+  if (!std::exchange(has_joblog_lines_, false)) return true;
+  const bool is_written = insist([this]() -> base::Status {
+    auto mark = joblog_->flush();
+    if (!mark) return mark.error();
+    results_->joblog(*mark);
+    return base::ok();
+  });
+  if (is_written) base::kill_point(base::kill_points::kJoblogWritten);
+  return is_written;
+}
+
 void Shell::carry_out(const Commit&) {
-  if (std::exchange(has_joblog_lines_, false)) {
-    const bool flushed = insist([this]() -> base::Status {
-      auto mark = joblog_->flush();
-      if (!mark) return mark.error();
-      results_->joblog(*mark);
-      return base::ok();
-    });
-    if (!flushed) return;
-  }
+  const bool joblog_follows = joblog_ && joblog_->follows_commit();
+  if (!joblog_follows && !write_joblog()) return;
   if (!insist([this] { return files_->sync(); }) || !insist([this] { return results_->commit(); })) return;
+  if (joblog_follows && !write_joblog()) return;
   for (const auto& [attempt, lengths] : written_) {
     for (std::size_t i = 0; i < lengths.size(); ++i) live_[attempt][i] = std::max(live_[attempt][i], lengths[i]);
   }

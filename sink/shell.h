@@ -83,6 +83,7 @@ class Shell {
   void carry_out(const OpenFeedback& effect);
   void carry_out(const SendToVentilator& effect);
   void carry_out(const Exit& effect);
+  bool write_joblog();
   bool insist(const std::function<base::Status()>& action);  // false: it failed for good, and failure_ says why
   void look_at_writer();
   void tell_live();

@@ -15,6 +15,7 @@ namespace kill_points {
 inline constexpr std::string_view kSpooled = "ventilator.spooled";          // job spooled, not dispatched
 inline constexpr std::string_view kAssigned = "ventilator.assigned";        // ASSIGN sent, JOB not
 inline constexpr std::string_view kReceived = "sink.received";              // result received, not committed
+inline constexpr std::string_view kJoblogWritten = "sink.joblog_written";   // lines in the joblog, the mark that covers them not committed
 inline constexpr std::string_view kCommitted = "sink.committed";            // committed, not confirmed
 inline constexpr std::string_view kConfirmed = "ventilator.confirmed";      // confirmed, not told to the worker
 inline constexpr std::string_view kOutputWritten = "sink.output_written";   // output chunk written, row not

@@ -124,16 +124,20 @@ class FullDisk(EndToEnd):
         self.assert_files([self.disk / f"d/1/{job}/stdout" for job in range(1, MANY + 1)])
 
     def test_the_joblog_fills_its_disk(self):
-        journal, run = self.journal(), self.path / "r"
-        self.leave(20_000)
-        program = self.start("pushmill", "run", "-j2", "--run-dir", run, "--joblog", self.disk / "log", journal.job(": " + 1000 * "x"), stdin=range(JOBS))
-        self.wait_until_all_wait(program, journal, run)
-        self.assertIn("joblog ", program.err)
-        self.make_room()
-        program.wait(0)
-        self.assert_each_began_once(run, journal)
-        lines = (self.disk / "log").read_text().splitlines()
-        self.assertEqual(sorted(int(line.split("\t")[0]) for line in lines[1:]), list(range(1, JOBS + 1)))
+        for prefix in "", "+":  # written ahead of the log; appended to, behind it
+            with self.subTest(prefix):
+                journal, run = self.journal(), self.path / f"r{prefix}"
+                self.leave(20_000)
+                program = self.start("pushmill", "run", "-j2", "--run-dir", run, "--joblog", f"{prefix}{self.disk}/log", journal.job(": " + 1000 * "x"), stdin=range(JOBS))
+                self.wait_until_all_wait(program, journal, run)
+                self.assertIn("joblog ", program.err)
+                self.make_room()
+                program.wait(0)
+                self.assert_each_began_once(run, journal)
+                lines = (self.disk / "log").read_text().splitlines()
+                self.assertEqual(sorted(int(line.split("\t")[0]) for line in lines[1:]), list(range(1, JOBS + 1)))
+                (self.disk / "log").unlink()
+                journal.path.unlink()
 
     def test_the_input_of_a_run_fills_the_disk(self):
         journal, run = self.journal(), self.disk / "r"

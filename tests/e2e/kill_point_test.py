@@ -21,11 +21,11 @@ def spooled(run):
 
 
 class KillPoint(EndToEnd):
-    def kill_three_at(self, point, body="echo {}"):
+    def kill_three_at(self, point, body="echo {}", options=()):
         """A ring of which the role with this point has died at its first pass of it."""
         self.log, ring, role = self.journal(), Ring(self), point.partition(".")[0]
         for name in ("sink", "ventilator", "worker"):
-            starts = {"sink": lambda: ring.start_sink("--durability", "process"),
+            starts = {"sink": lambda: ring.start_sink("--durability", "process", *options),
                       "ventilator": lambda: ring.start_ventilator(*Ring.QUICK, "--durability", "process", self.log.job(body), records=range(1, JOBS + 1)),
                       "worker": ring.start_worker}
             if name != role:
@@ -44,11 +44,11 @@ class KillPoint(EndToEnd):
         self.assertEqual(self.log.starts(), {job: 1 for job in range(1, JOBS + 1)})
         return b"".join(program.out for program in self.programs if program.name == "sink")
 
-    def kill_run_at(self, point, body="echo {}"):
+    def kill_run_at(self, point, body="echo {}", options=()):
         """(its directory, the program, how often the jobs with a committed result had been started)"""
         self.log = self.journal()
         with self.dying_at(f"{point}:1"):
-            program = self.start("pushmill", "run", "-j2", "--run-dir", "r", "--keep-output", "all", self.log.job(body), ":::", *map(str, range(1, JOBS + 1)))
+            program = self.start("pushmill", "run", "-j2", "--run-dir", "r", "--keep-output", "all", *options, self.log.job(body), ":::", *map(str, range(1, JOBS + 1)))
         program.wait(-9)
         done = finished(self.path / "r")
         starts = self.log.starts()
@@ -120,6 +120,52 @@ class KillPoint(EndToEnd):
         self.assertEqual(done, {})
         self.assertNotEqual(self.log.attempts("end"), {})
         self.assert_written(self.finish_run(run, program, done))
+
+    # ---- lines in the joblog, the mark that covers them not committed: sink.joblog_written
+
+    JOBLOG_BEFORE = "Seq\tHost\tStarttime\tJobRuntime\tSend\tReceive\tExitval\tSignal\tCommand\n99\t:\tof another run\n"
+
+    def joblog(self, prefix):
+        (self.path / "log").write_text(self.JOBLOG_BEFORE)
+        return ["--joblog", f"{prefix}{self.path}/log"]
+
+    def lines_of_joblog(self):
+        lines = (self.path / "log").read_text().splitlines()[1:]
+        return [int(line.split("\t")[0]) for line in lines if not line.startswith("99\t")]
+
+    def assert_lines_there(self, done, prefix):
+        """One that others write to is never cut: it follows the log."""
+        self.assertEqual(bool(done), prefix == "+")
+        self.assertGreater(len(self.lines_of_joblog()), 0)
+
+    def assert_each_has_one_line(self, prefix):
+        self.assertEqual(sorted(self.lines_of_joblog()), list(range(1, JOBS + 1)))
+        if prefix:
+            self.assertTrue((self.path / "log").read_text().startswith(self.JOBLOG_BEFORE))
+
+    def joblog_of_three(self, prefix):
+        ring, role = self.kill_three_at("sink.joblog_written", options=self.joblog(prefix))
+        self.assert_lines_there(finished(ring.run), prefix)
+        self.assert_written(self.finish_three(ring, role))
+        self.assert_each_has_one_line(prefix)
+
+    def joblog_of_a_run(self, prefix):
+        run, program, done = self.kill_run_at("sink.joblog_written", options=self.joblog(prefix))
+        self.assert_lines_there(done, prefix)
+        self.assert_written(self.finish_run(run, program, done))
+        self.assert_each_has_one_line(prefix)
+
+    def test_joblog_written_not_committed(self):
+        self.joblog_of_three("")
+
+    def test_joblog_written_not_committed_in_a_run(self):
+        self.joblog_of_a_run("")
+
+    def test_joblog_appended_to_mark_not_committed(self):
+        self.joblog_of_three("+")
+
+    def test_joblog_appended_to_mark_not_committed_in_a_run(self):
+        self.joblog_of_a_run("+")
 
     # ---- committed, not confirmed: sink.committed
 
@@ -244,7 +290,7 @@ class KillPoint(EndToEnd):
 
     def test_no_point_of_the_list_is_left_out(self):
         text = pathlib.Path(__file__).read_text()
-        self.assertEqual(len(KILL_POINTS), 10)
+        self.assertEqual(len(KILL_POINTS), 11)
         self.assertEqual([name for name in KILL_POINTS if text.count(f'_at("{name}"') < 2], [])
 
 

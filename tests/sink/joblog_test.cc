@@ -48,6 +48,17 @@ void add(Joblog& joblog, ResultLog& log, base::JobId job) {
   log.joblog(*mark);
 }
 
+// The same with one that is appended to: the mark goes into the next batch.
+void commit_and_add(Joblog& joblog, ResultLog& log, base::JobId job) {
+  REQUIRE(joblog.follows_commit());
+  joblog.add(ok_row(job));
+  log.finish(ok_row(job));
+  commit(log);
+  const auto mark = joblog.flush();
+  if (!mark) FAIL(mark.error().message);
+  log.joblog(*mark);
+}
+
 std::string line(base::JobId job) { return sink::joblog_line(ok_row(job), "here"); }
 
 }  // namespace
@@ -309,7 +320,7 @@ TEST_CASE("a joblog that is to be appended to keeps what is in it", "[joblog]") 
   {
     auto log = open_log(folder.path());
     Joblog joblog = open_joblog("+" + path, *log);  // a new one gets its first line
-    add(joblog, *log, 1);
+    commit_and_add(joblog, *log, 1);
     commit(*log);
   }
   CHECK(content(path) == kHeader + line(1));
@@ -319,16 +330,83 @@ TEST_CASE("a joblog that is to be appended to keeps what is in it", "[joblog]") 
   {
     auto log = open_log(other.path());
     Joblog joblog = open_joblog("+" + path, *log);
-    add(joblog, *log, 2);
+    commit_and_add(joblog, *log, 2);
     commit(*log);
-    add(joblog, *log, 3);  // and is not committed
   }
-  CHECK(content(path) == before + line(2) + line(3));
+  CHECK(content(path) == before + line(2));
   auto log = open_log(other.path());
   Joblog joblog = open_joblog("+" + path, *log);
-  CHECK(content(path) == before + line(2) + line(3));  // for all we know the last one is another run's
-  add(joblog, *log, 4);
-  CHECK(content(path) == before + line(2) + line(3) + line(4));
+  CHECK(content(path) == before + line(2));
+  commit_and_add(joblog, *log, 4);
+  CHECK(content(path) == before + line(2) + line(4));
+}
+
+// Once such a line stood there twice: what a crash had left was taken for another run's.
+TEST_CASE("a joblog that is appended to has each line once, wherever its run dies", "[joblog]") {
+  // Written of the lines of two rows that are committed and not covered by a mark: all, one, half of one, half of the second, none.
+  const std::string both = line(2) + line(3);
+  for (const std::size_t written : {both.size(), line(2).size(), line(2).size() / 2, line(2).size() + 5, both.size() - 1, std::size_t{0}}) {
+    for (const bool has_first : {true, false}) {  // a mark of a line of ours, or none yet
+      TemporaryFolder folder;
+      const std::string path = folder / "joblog";
+      const std::string before = kHeader + "3\tnode7\tof another run\n";
+      std::ofstream(path) << before;
+      {
+        auto log = open_log(folder.path());
+        Joblog joblog = open_joblog("+" + path, *log);
+        if (has_first) commit_and_add(joblog, *log, 1);
+        commit(*log);
+        for (const base::JobId job : {2, 3}) log->finish(ok_row(job));
+        commit(*log);
+      }
+      const std::string mine = before + (has_first ? line(1) : "");
+      REQUIRE(content(path) == mine);
+      std::ofstream(path, std::ios::app) << both.substr(0, written);
+      for (int start = 0; start < 2; ++start) {
+        auto log = open_log(folder.path());
+        Joblog joblog = open_joblog("+" + path, *log);
+        CHECK(content(path) == mine + both);
+        if (start == 1) commit_and_add(joblog, *log, 4);
+        commit(*log);
+      }
+      auto log = open_log(folder.path());
+      open_joblog("+" + path, *log);
+      CHECK(content(path) == mine + both + line(4));
+    }
+  }
+}
+
+TEST_CASE("lines of others between those that a crash left, and behind them, stay", "[joblog]") {
+  TemporaryFolder folder;
+  const std::string path = folder / "joblog", foreign = "9\tnode7\tof another run\n";
+  {
+    auto log = open_log(folder.path());
+    Joblog joblog = open_joblog("+" + path, *log);
+    commit_and_add(joblog, *log, 1);
+    commit(*log);
+    for (const base::JobId job : {2, 3, 4}) log->finish(ok_row(job));
+    commit(*log);
+  }
+  const std::string left = kHeader + line(1) + foreign + line(2) + foreign + line(4).substr(0, 9);
+  std::ofstream(path) << left;
+  auto log = open_log(folder.path());
+  open_joblog("+" + path, *log);
+  CHECK(content(path) == left + "\n" + line(3) + line(4));  // the torn one is not that of the first that is missing
+}
+
+TEST_CASE("a joblog that is appended to and was exchanged gets the lines that it has not", "[joblog]") {
+  TemporaryFolder folder;
+  const std::string path = folder / "joblog";
+  {
+    auto log = open_log(folder.path());
+    Joblog joblog = open_joblog("+" + path, *log);
+    for (const base::JobId job : {1, 2, 3}) commit_and_add(joblog, *log, job);
+    commit(*log);
+  }
+  std::ofstream(path) << kHeader + line(2);
+  auto log = open_log(folder.path());
+  open_joblog("+" + path, *log);
+  CHECK(content(path) == kHeader + line(2) + line(1) + line(3));
 }
 
 TEST_CASE("two runs that append to one joblog at a time keep each other's lines", "[joblog]") {
@@ -337,15 +415,17 @@ TEST_CASE("two runs that append to one joblog at a time keep each other's lines"
   auto log = open_log(folder.path()), other_log = open_log(other.path());
   {
     Joblog joblog = open_joblog("+" + path, *log), other_joblog = open_joblog("+" + path, *other_log);
-    add(joblog, *log, 1);
-    add(other_joblog, *other_log, 2);
-    add(joblog, *log, 3);
-    commit(*log);
-    add(other_joblog, *other_log, 4);
-    commit(*other_log);
+    commit_and_add(joblog, *log, 1);
+    commit_and_add(other_joblog, *other_log, 2);
+    commit_and_add(joblog, *log, 3);
+    commit_and_add(other_joblog, *other_log, 4);
   }
   const std::string all = content(path);
   CHECK(all.ends_with(line(1) + line(2) + line(3) + line(4)));
+  log.reset();
+  other_log.reset();
+  log = open_log(folder.path());
+  other_log = open_log(other.path());
   open_joblog("+" + path, *log);
   open_joblog("+" + path, *other_log);
   CHECK(content(path) == all);
