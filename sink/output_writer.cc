@@ -385,6 +385,7 @@ void OutputWriter::fail(Failure failure) {
   {
     const std::lock_guard lock(mutex_);
     failure_ = std::move(failure);
+    full_.reset();
     live_.clear();
   }
   signal_eventfd(wake_fd_.get());

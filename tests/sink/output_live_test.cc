@@ -314,6 +314,17 @@ TEST_CASE("files of jobs wait for room, and are whole when there is some", "[out
   }
 }
 
+TEST_CASE("a disk that breaks while it is waited for is told, and waited for no more", "[output_writer]") {
+  static const test::DiskFault full{"write", "/stdout", ENOSPC}, broken{"write", "/stdout", EIO};
+  Run run({.form = Presentation::Form::Folders});
+  const FaultyWriting first(full);
+  run.finish(row_with_files(run.folder / "r/"));
+  REQUIRE(eventually([&] { return run.writer->full().has_value(); }));
+  const FaultyWriting second(broken);
+  REQUIRE(eventually([&] { return run.writer->failed().has_value(); }));
+  CHECK_FALSE(run.writer->full());
+}
+
 TEST_CASE("a writer that is stopped while it waits for room leaves no file that was cut short", "[output_writer]") {
   static const test::DiskFault out{"write", "/stdout", ENOSPC}, part{"write", "/.pushmill-", ENOSPC}, first{"write", ".out", ENOSPC}, second{"write", ".err", ENOSPC};
   const auto stopped = [](Run& run, const test::DiskFault& fault, const std::string& name) {
