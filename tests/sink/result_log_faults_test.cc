@@ -53,6 +53,13 @@ struct Batch {
   std::function<void(ResultLog&)> add;
   std::size_t rows;
   int stride;
+  std::function<void(ResultLog&)> before = [](ResultLog&) {};  // what the batch finds
+};
+
+// What a user does to a log that nobody has open.
+struct Request {
+  const char* name;
+  std::function<base::Status(const std::string& folder)> make;
 };
 
 const std::vector<Batch> kBatches = {
@@ -71,6 +78,11 @@ const std::vector<Batch> kBatches = {
        log.ended({3, 4, 5, true});
      },
      0, 1},
+    {"halt", [](ResultLog& log) { log.halt({{2, wire::HaltRule::When::Now, 5}, true, 7, 3}); }, 0, 1},
+    {"a halt and the job that makes it due", [](ResultLog& log) { log.finish(ok_row(3)), log.halt({{1, wire::HaltRule::When::Soon, 1}, false, 0, 0}); }, 1, 1},
+    {"take_back_end", [](ResultLog& log) { log.take_back_end(); }, 0, 1, [](ResultLog& log) { log.ended({3, 4, 5, true}); }},
+    {"take_back_end, and another end", [](ResultLog& log) { log.take_back_end(), log.ended({0, 6, 0, false}); }, 0, 1,
+     [](ResultLog& log) { log.ended({3, 4, 5, true}); }},
     {"all of it",
      [](ResultLog& log) {
        log.finish(ok_row(2));
@@ -94,6 +106,7 @@ TEST_CASE("whatever fails in a commit, the log has the batch wholly or not at al
           auto log = opened(folder.path(), durability);
           log->finish(ok_row(1, std::string(9'000, 'x')));
           log->end_attempt(lost(2, 2), true, false);
+          batch.before(*log);
           commit(*log);
           const std::string before = state_of_copy(folder);
           batch.add(*log);
@@ -116,6 +129,57 @@ TEST_CASE("whatever fails in a commit, the log has the batch wholly or not at al
           CHECK(state(folder.path()) == after);
         },
         batch.stride);
+  }
+}
+
+TEST_CASE("whatever fails while a user has jobs retried, or settles what failed, it is done wholly or not at all, and is when it is asked for again", "[result_log]") {
+  using Which = sink::RetryChoice::Which;
+  const auto retry = [](Which which, std::vector<base::JobId> jobs) {
+    return [=](const std::string& folder) -> base::Status {
+      auto number = ResultLog::retry(folder, {which, jobs}, 5);
+      if (!number) return number.error();
+      CHECK(*number == 2);
+      return base::ok();
+    };
+  };
+  const std::vector<Request> requests = {
+      {"retry of what is not ok", retry(Which::NotOk, {})},
+      {"retry of two by name", retry(Which::Named, {1, 3})},
+      {"settle", [](const std::string& folder) { return ResultLog::settle(folder); }},
+  };
+  for (const Request& request : requests) {
+    INFO(request.name);
+    test::sweep([&](test::FaultVfs& disk, const test::FaultVfs::Fault& fault) {
+      TemporaryFolder folder, crashed;
+      {
+        auto log = opened(folder.path());
+        for (const base::JobId job : {1, 2, 3, 4}) {
+          Row row = ok_row(job, std::string(9'000, 'x'));
+          if (job > 2) row.result.outcome = Outcome::Failed;
+          log->finish(std::move(row));
+        }
+        log->end_attempt(lost(4, 1), true, false);
+        log->ended({2, 4, 2, false});
+        commit(*log);
+      }
+      const std::string before = state(folder.path());
+      disk.arm(fault);
+      const auto done = request.make(folder.path());
+      disk.heal();
+      test::copy_as_after_a_crash(folder / ResultLog::kFile, crashed / ResultLog::kFile);
+      const std::string now = state(folder.path()), left = state(crashed.path());
+      if (!done) {
+        test::check_kind(done.error(), fault, disk);
+        if (now == before) {  // else it is there, and only could not be synced
+          const auto again = request.make(folder.path());
+          if (!again) FAIL(again.error().message);
+        }
+      }
+      const std::string after = state(folder.path());
+      CHECK(after != before);
+      CHECK((now == (done ? after : before) || (disk.first() == "sync" && now == after)));
+      CHECK(left == now);
+    });
   }
 }
 
