@@ -205,6 +205,33 @@ MUTATIONS = (
     Mutation("faulty_input_leaves_a_hole", "tests/support/cluster_inputs.cc", (
         ("  part.sent = effect.sent + effect.length;\n", "  if (!MUTANT) part.sent = effect.sent + effect.length;\n"),
     ), "calm", "14: jobs never end"),
+    Mutation("lane_open_without_its_echo", "ventilator/core.cc", (
+        ("session != entry.session || generation != entry.lane->generation) return;", "session != entry.session || (generation != entry.lane->generation && !MUTANT)) return;"),
+    ), "links", "7: more jobs than the limit"),
+    Mutation("assign_of_an_ended_attempt_not_answered", "sink/core.cc", (
+        ("      requeued_.push_back({attempt, ended != nullptr", "      if (!MUTANT) requeued_.push_back({attempt, ended != nullptr"),
+    ), "links", "14: jobs never end"),
+    Mutation("gap_not_seen_by_the_sink", "sink/core.cc", (
+        ("  if (stamp.seq > expected_seq_) needs_snapshot_ = true;", "  if (stamp.seq > expected_seq_ && !MUTANT) needs_snapshot_ = true;"),
+    ), "gaps", "14: jobs never end"),
+    Mutation("snapshot_not_sent", "sink/core.cc", (
+        ("  if (snapshot_due_) send_snapshot();", "  if (MUTANT && snapshot_due_ && has_sent_snapshot_) snapshot_due_ = needs_snapshot_ = false, alive_due_ = true;\n  if (snapshot_due_) send_snapshot();"),
+    ), "links", "14: jobs never end"),
+    Mutation("not_assigned_again", "ventilator/core.cc", (
+        ("RecallDispatches{jobs_.waiting()});\n  assign_again();", "RecallDispatches{jobs_.waiting()});\n  if (!MUTANT) assign_again();"),
+    ), "links", "14: jobs never end"),
+    Mutation("session_never_renewed", "worker/core.cc", (
+        ("session_at_) > session_wait_.current()) {", "session_at_) > session_wait_.current() && !MUTANT) {"),
+    ), "strangers", "14: "),
+    Mutation("held_jobs_not_in_state", "worker/core.cc", (
+        ("  for (const Queued& queued : queue_) state.held.push_back(", "  for (const Queued& queued : queue_) if (!MUTANT) state.held.push_back("),
+    ), "links", "3: returned although it was received"),
+    Mutation("policy_not_durable", "sink/core.cc", (
+        ("    log(LogPolicy{policy_});", "    if (!MUTANT) log(LogPolicy{policy_});"),
+    ), "again", "11: failed for good too early"),
+    Mutation("returned_counts", "sink/core.cc", (
+        ("  ended.counted = !is_late && (base::is_failure(result.outcome) ||", "  ended.counted = !is_late && ((MUTANT && result.outcome == Outcome::Returned) || base::is_failure(result.outcome) ||"),
+    ), "all", "11: failed for good too early"),
     Mutation("lost_too_early", "sink/core.cc", (
         ("> policy_.lost_after())", "> (MUTANT ? policy_.lease / 2 : policy_.lost_after()))"),
     ), "apart", "19: "),

@@ -16,6 +16,7 @@ const std::vector<Faults>& fault_classes() {
       {.name = "calm", .is_calm = true},
       {.name = "head", .ventilator = 10, .sink = 10, .feedback = 10, .ventilator_uplink = 10, .lane = 20, .jobs_fail = false, .runs_once = true},
       {.name = "head-long", .ventilator = 6, .sink = 6, .feedback = 10, .ventilator_uplink = 10, .lane = 10, .jobs_fail = false, .runs_once = true, .downtime = 1500},
+      {.name = "gaps", .ventilator_uplink = 100, .lane = 150},
       {.name = "links", .feedback = 30, .ventilator_uplink = 30, .lane = 50, .worker_uplink = 20},
       {.name = "partitions", .lane = 5, .worker_uplink = 12, .outage = 300},
       {.name = "pauses", .lane = 5, .pause = 8, .suspend = 2, .overload = 4},
