@@ -1,22 +1,15 @@
 """Many at once, and few descriptors: strangers that connect and say nothing, more workers than there is room for, and a thousand within a second."""
 import contextlib
-import os
 import resource
 import socket
 import time
 import unittest
 
-from support import EndToEnd, Ring, SLOWNESS, is_finished, query, wait_until
+from support import EndToEnd, Ring, SLOWNESS, is_finished, processor_time, query, wait_until
 
 FEW = 64  # descriptors, the fewest that pushmill starts with
 ROOM = 12  # workers with so many
 MANY = 1000 // SLOWNESS
-
-
-def processor_time(pid):
-    with open(f"/proc/{pid}/stat") as stat:
-        fields = stat.read().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 class FewDescriptors(EndToEnd):

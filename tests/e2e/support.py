@@ -83,6 +83,13 @@ def peak_megabytes(pid):
         return int(re.search(r"VmHWM:\s+(\d+)", status.read())[1]) / 1024
 
 
+def processor_time(pid):
+    """Seconds that it has had of a processor."""
+    with open(f"/proc/{pid}/stat") as stat:
+        fields = stat.read().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def has_kill_points():
     """Only some presets build them in."""
     return b"PUSHMILL_KILL_POINT" in (BIN / "sink").read_bytes()
