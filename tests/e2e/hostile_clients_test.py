@@ -38,15 +38,22 @@ NOWHERE = ("", "garbage", "tcp://", "tcp://*:*", "tcp://127.0.0.1:0", "tcp://127
 
 
 def listening_port(pid):
-    """The port of 127.0.0.1 that a program listens on; it has one."""
+    """The port of 127.0.0.1 that a program listens on; none while a worker begins a new session."""
     inodes = set()
     for entry in os.listdir(f"/proc/{pid}/fd"):
         with contextlib.suppress(OSError):
             inodes.add(os.readlink(f"/proc/{pid}/fd/{entry}").removeprefix("socket:[").rstrip("]"))
     rows = [line.split() for line in pathlib.Path(f"/proc/{pid}/net/tcp").read_text().splitlines()[1:]]
     ports = [int(row[1].partition(":")[2], 16) for row in rows if row[3] == LISTENING and row[9] in inodes]
-    assert len(ports) == 1, f"{pid} listens on {ports}"
-    return ports[0]
+    return ports[0] if ports else None
+
+
+def connected(program):
+    def attempt():
+        port = listening_port(program.pid)
+        with contextlib.suppress(ConnectionError):
+            return port and socket.create_connection(("127.0.0.1", port), PATIENCE)
+    return wait_until(attempt, f"a connection to {program.name}")
 
 
 # ---- ZMTP 3, as little of it as is needed to speak it, and to speak it wrongly
@@ -68,8 +75,8 @@ def ready(kind=b"PUSH"):
 
 
 class Client:
-    def __init__(self, port):
-        self.socket = socket.create_connection(("127.0.0.1", port), PATIENCE)
+    def __init__(self, program):
+        self.socket = connected(program)
 
     def __enter__(self):
         return self
@@ -116,6 +123,9 @@ class HostileClients(EndToEnd):
     def setUp(self):
         super().setUp()
         self.addCleanup(lambda: self.has_failed and print(f"again: PUSHMILL_E2E_SEED={self.seed}"))
+
+    def client(self, role):
+        return Client(self.roles[role])
 
     # ---- frames that nobody may obey
 
@@ -189,63 +199,63 @@ class HostileClients(EndToEnd):
 
     # ---- what is thrown at a port
 
-    def throw_bytes(self, port):
+    def throw_bytes(self, role):
         """No ZMTP: the other side may wait for more of it."""
         for data in (self.random.randbytes(self.random.randrange(1, 3000)), b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
                      b"\0" * 1000, b"\xff" * 1000, b"\x01\x00" + self.frame_for("sink")[:100]):  # the last one: ZMTP 1, a length of 1 and no identity
-            with Client(port) as client:
+            with self.client(role) as client:
                 client.send(data)
 
-    def throw_greetings(self, port):
+    def throw_greetings(self, role):
         for _ in range(10):
-            with Client(port) as client:
+            with self.client(role) as client:
                 client.send((greeting() + ready())[:self.random.randrange(1, 64)])
-            with Client(port) as client:
+            with self.client(role) as client:
                 client.send(self.mutated(greeting() + ready()) + self.random.randbytes(30))
         for version in ((0, 0), (1, 0), (2, 0), (3, 1), (3, 255), (255, 255)):
-            with Client(port) as client:
+            with self.client(role) as client:
                 client.send(greeting(version=version) + ready())
 
-    def throw_handshakes(self, port):
+    def throw_handshakes(self, role):
         """Every peer that is of another kind, or wants another mechanism, is hung up on."""
         for kind in WRONG_KINDS:
-            with Client(port) as client:
+            with self.client(role) as client:
                 client.send(greeting() + ready(kind) + frame(b"x"))
                 self.assertTrue(client.is_hung_up_on(), f"a {kind} is not hung up on")
         for mechanism in WRONG_MECHANISMS:
-            with Client(port) as client:
+            with self.client(role) as client:
                 client.send(greeting(mechanism, as_server=self.random.randrange(2)) + ready() + frame(b"x"))
                 self.assertTrue(client.is_hung_up_on(), f"mechanism {mechanism} is not hung up on")
         properties = b"\x0bSocket-Type"
         for body in (b"", properties, properties + b"\xff\xff\xff\xffPUSH", properties + b"\0\0\0\x05PUSH", b"\xff" * 300, b"\0" * 300):
-            with Client(port) as client:
+            with self.client(role) as client:
                 client.send(greeting() + command(b"READY", body))
         for words in (command(b"ERROR", b"\x05wrong"), command(b"HELLO"), command(b"INITIATE"), command(b"SUBSCRIBE", b"x"), frame(b"x"), b"\x04\x00", b"\x06" + b"\xff" * 8):
-            with Client(port) as client:
+            with self.client(role) as client:
                 client.send(greeting() + words + ready())
 
-    def throw_frames(self, port, role):
-        with Client(port) as client:
+    def throw_frames(self, role):
+        with self.client(role) as client:
             self.assertTrue(client.greets(), f"{role} does not shake hands")
             for _ in range(100):
                 client.send(frame(self.frame_for(role)))
-        with Client(port) as client:  # several frames of one message, and commands in between
+        with self.client(role) as client:  # several frames of one message, and commands in between
             client.greets()
             for _ in range(20):
                 client.send(frame(self.frame_for(role), 1) + frame(self.frame_for(role)) + command(b"PING", b"\xff\xff") + command(b"PONG") + command(b"?" * 50))
         for length in (17 << 20) + 1, 1 << 32, (1 << 63) - 1, (1 << 64) - 1:
-            with Client(port) as client:
+            with self.client(role) as client:
                 client.greets()
                 client.send(b"\x02" + struct.pack(">Q", length) + bytes(1000))
                 self.assertTrue(client.is_hung_up_on(), f"a frame of {length} bytes is not hung up on")
         for _ in range(5):  # as much as is allowed, of which little comes
-            with Client(port) as client:
+            with self.client(role) as client:
                 client.greets()
                 client.send(b"\x02" + struct.pack(">Q", 17 << 20) + bytes(100_000))
-        with Client(port) as client:
+        with self.client(role) as client:
             client.greets()
             client.send(frame(bytes([0x9e, 1, 1]) + bytes(8 << 20)) + frame(b"\x91" * (4 << 20)))
-        with Client(port) as client:
+        with self.client(role) as client:
             client.greets()
             client.send(b"".join(frame(self.frame_for(role)) for _ in range(FLOOD)))
 
@@ -268,19 +278,17 @@ class HostileClients(EndToEnd):
     def assert_counted(self):
         """The first frame that is dropped is said at once, then how many they were, every ten seconds in which there are more."""
         said = re.compile(r": dropped ([0-9]+) frames, the last one: ")
-        with contextlib.ExitStack() as stack:
-            clients = {role: stack.enter_context(Client(listening_port(self.roles[role].pid))) for role in ("sink", "ventilator", "worker")}
-            for role, client in clients.items():
-                self.roles[role].wait_for(": dropped a frame: ")
-                self.assertTrue(client.greets(), f"{role} does not shake hands any more")
 
-            def is_said(role):
-                self.assertTrue(clients[role].send(frame(b"x")), f"{role} hung up")
-                return said.search(self.roles[role].err)
+        def is_said(role):
+            with self.client(role) as client:
+                client.greets()
+                client.send(frame(b"x"))
+            return said.search(self.roles[role].err)
 
-            for role in clients:
-                count = wait_until(lambda: is_said(role), f"what {role} has dropped")
-                self.assertGreater(int(count[1]), ROUNDS * FLOOD // 2, f"{role} has not read all")
+        for role in "sink", "ventilator", "worker":
+            self.roles[role].wait_for(": dropped a frame: ")
+            count = wait_until(lambda: is_said(role), f"how many frames {role} has dropped")
+            self.assertGreater(int(count[1]), ROUNDS * FLOOD // 2, f"{role} has not read all")
         self.assertNotIn("dropped", self.roles["other worker"].err, "nobody has sent it anything")
 
     def end(self, ring):
@@ -307,10 +315,9 @@ class HostileClients(EndToEnd):
         self.begin(ring)
         for _ in range(ROUNDS):
             for role in self.random.sample(("sink", "ventilator", "worker"), 3):
-                port = listening_port(self.roles[role].pid)
-                throws = [lambda: self.throw_bytes(port), lambda: self.throw_greetings(port), lambda: self.throw_handshakes(port), lambda: self.throw_frames(port, role)]
+                throws = self.throw_bytes, self.throw_greetings, self.throw_handshakes, self.throw_frames
                 for throw in self.random.sample(throws, len(throws)):
-                    throw()
+                    throw(role)
         self.assert_counted()
         self.end(ring)
 
