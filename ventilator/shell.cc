@@ -25,6 +25,7 @@ constexpr std::size_t kRecordsPerTurn = 4096;
 constexpr std::size_t kBytesPerTurn = 1u << 20;
 constexpr base::Duration kLinger{500'000};
 constexpr base::Duration kLookForRoom{20'000};
+constexpr base::Duration kLaneLineEvery{10'000'000};
 constexpr base::Duration kWord{1'000'000};    // between two looks at what is waited for
 
 base::InputFile input_of(const std::string& spec) {
@@ -375,7 +376,10 @@ void Shell::carry_out(const SendToSink& effect) {
 
 void Shell::carry_out(const OpenLane& effect) {
   if (auto opened = downlink_->open(effect.worker, effect.endpoint, effect.key); !opened) {
-    log_.warning("worker " + effect.worker.short_hex() + ": " + opened.error().message);
+    if (const auto now = io::now(); now >= next_lane_line_) {  // strangers name as many endpoints as they like
+      log_.warning("worker " + effect.worker.short_hex() + ": " + opened.error().message);
+      next_lane_line_ = now + kLaneLineEvery;
+    }
     note_broken(effect.worker, effect.generation);
   }
 }

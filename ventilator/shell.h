@@ -135,6 +135,7 @@ class Shell {
   cli::Reminder reminder_{log_};
   std::string frame_;
   base::TimePoint next_word_{};
+  base::TimePoint next_lane_line_{};
   bool is_stopping_ = false;
   bool has_exited_ = false;
   std::optional<int> exit_status_;

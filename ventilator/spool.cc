@@ -318,13 +318,15 @@ Status Spool::keep_dispatches(bool keeps) {
     return Error{Error::Kind::Conflict, std::string("this run was begun ") + (keeps ? "without" : "with") + " --at-most-once: go on with it in the same way"};
   }
   if (keeps != summary_.keeps_dispatches) {
-    if (auto done = put("keeps_dispatches", keeps); !done) return done;
+    auto done = transaction([&]() -> Status {
+      if (auto put_down = put("keeps_dispatches", keeps); !put_down || !keeps) return put_down;
+      return database_.execute(
+          "CREATE TABLE IF NOT EXISTS dispatched(job INTEGER PRIMARY KEY, epoch INTEGER NOT NULL, n INTEGER NOT NULL, worker BLOB NOT NULL)");
+    });
+    if (!done) return done;
     summary_.keeps_dispatches = keeps;
   }
   if (!keeps) return base::ok();
-  auto made = database_.execute(
-      "CREATE TABLE IF NOT EXISTS dispatched(job INTEGER PRIMARY KEY, epoch INTEGER NOT NULL, n INTEGER NOT NULL, worker BLOB NOT NULL)");
-  if (!made) return made;
   auto dispatch = database_.prepare("INSERT OR REPLACE INTO dispatched(job, epoch, n, worker) VALUES(?1, ?2, ?3, ?4)");
   auto recall = database_.prepare("SELECT epoch, n, worker FROM dispatched WHERE job = ?1");
   if (!dispatch) return dispatch.error();

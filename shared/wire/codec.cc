@@ -59,6 +59,15 @@ struct Alternatives<std::variant<M...>> {
   static bool may_come_without_run(std::uint64_t type) { return ((type == kType<M>.number && kMayComeWithoutRun<M>) || ...); }
 };
 
+template <typename... M>
+bool holds_attempts([[maybe_unused]] const std::variant<M...>& message) {
+  if constexpr ((std::is_same_v<M, State> || ...)) {
+    const auto* state = std::get_if<State>(&message);
+    return state != nullptr && !state->held.empty();
+  }
+  return false;
+}
+
 template <typename Direction>
 base::Result<Decoded<Direction>> decode_any(std::string_view frame, const base::RunId& expected) {
   if (frame.size() > kMaxFrame) return protocol_error("a frame of " + std::to_string(frame.size()) + " bytes, above the limit");
@@ -82,6 +91,7 @@ base::Result<Decoded<Direction>> decode_any(std::string_view frame, const base::
     return protocol_error("no message of number " + std::to_string(type) + " comes here");
   }
   if (!reader.ok()) return malformed(name, reader);
+  if (run.is_zero() && holds_attempts(decoded->message)) return protocol_error("a STATE without a run that holds attempts");
   return decoded;
 }
 

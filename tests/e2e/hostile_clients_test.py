@@ -27,7 +27,7 @@ GOLDEN = [bytes.fromhex(line.split()[1]) for line in EXAMPLES.splitlines() if no
 TO_SINK, TO_VENTILATOR, TO_WORKER = ([frame for frame in GOLDEN if msgpack.unpackb(frame, raw=True)[1] in numbers]
                                      for numbers in (range(0, 32), range(32, 48), range(48, 64)))
 WITHOUT_RUN = [frame for frame in TO_SINK if msgpack.unpackb(frame, raw=True)[1] in (1, 3)]  # STATE and BYE may come without one
-NO_RUN, FLOOD, ROUNDS = bytes(16), 4000, 3
+NO_RUN, FLOOD, NEWCOMERS, ROUNDS = bytes(16), 4000, 1000, 3
 MOST_MEGABYTES = 64 if SLOWNESS == 1 else 1024  # of any role; one that kept what is sent to it would need hundreds. Sanitizers keep what was freed
 STRANGERS, MOST_LINES = 10, 60  # workers that there are not, of each of which it may be said now and then why it cannot be reached; and what a role says at most
 LISTENING = "0A"  # in /proc/net/tcp
@@ -259,6 +259,14 @@ class HostileClients(EndToEnd):
             client.greets()
             client.send(b"".join(frame(self.frame_for(role)) for _ in range(FLOOD)))
 
+    def throw_newcomers(self):
+        """Workers without end that can be reached nowhere, and say that they hold what nobody gave them."""
+        with self.client("sink") as client:
+            client.greets()
+            for n in range(NEWCOMERS):
+                held = [((1000 + n, 1, 7), 1)] * (n % 2)
+                client.send(frame(codec.encode(NO_RUN, codec.State(self.random.randbytes(16), 1, 1, "garbage", "", "host", 1, (0, 0), 8, held, 0))))
+
     # ---- the run
 
     def begin(self, ring):
@@ -317,6 +325,7 @@ class HostileClients(EndToEnd):
                 throws = self.throw_bytes, self.throw_greetings, self.throw_handshakes, self.throw_frames
                 for throw in self.random.sample(throws, len(throws)):
                     throw(role)
+            self.throw_newcomers()
         self.assert_counted()
         self.end(ring)
 

@@ -312,7 +312,8 @@ void Cluster::feed(WorkerNode& worker, worker::Event&& event) {
 
 bool Cluster::carry_out(WorkerNode& worker, worker::Effect& effect) {
   std::string frame;
-  const base::RunId run = worker.core.has_head() ? run_ : base::RunId{};
+  if (worker.core.has_head()) worker.run = run_;
+  const base::RunId run = worker.run;
   if (auto* open = std::get_if<worker::OpenSession>(&effect)) {
     counters_.sessions += open->session > 1;
     if (faults_.is_calm && worker.is_known) throw Violation(where("10: a worker that is heard begins a new session"));

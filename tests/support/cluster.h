@@ -123,6 +123,7 @@ class Cluster {
     std::uint64_t widest = 0;        // its window at any time so far
     base::TimePoint run_until = base::kNever;  // its keeper ends then what runs, whatever becomes of the worker
     std::uint64_t disturbed_at = 0;  // what it said up to here may not have reached the sink in time
+    base::RunId run{};                            // once a head has told it
   };
   struct Crash { std::string who; };
   struct Arrival { bool is_stale = false; std::uint64_t ignored = 0; std::map<base::JobId, base::Attempt> must_stay; };

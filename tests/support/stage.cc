@@ -377,7 +377,8 @@ void Stage::feed(WorkerNode& worker, worker::Event&& event) {
 }
 
 void Stage::carry_out(WorkerNode& worker, worker::Effect& effect) {
-  const base::RunId run = worker.core.has_head() ? run_ : base::RunId{};
+  if (worker.core.has_head()) worker.run = run_;
+  const base::RunId run = worker.run;
   std::deque<std::string>& up = paths_[worker.name + "->sink"].frames;
   const auto say = [&](const wire::ToSink& message, const base::RunId& of) {
     send(worker.name, "sink", message);

@@ -56,6 +56,7 @@ class Stage {
     worker::Core core;
     std::string name, endpoint;
     std::map<base::Attempt, bool> running;  // true: told to end
+    base::RunId run{};                      // once a head has told it
   };
 
   void start(const std::string& who, const std::vector<std::string>& options);

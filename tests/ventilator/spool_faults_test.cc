@@ -98,6 +98,7 @@ TEST_CASE("whatever fails while a spool is changed, it has the change wholly or 
        [](Spool& spool) { return spool.describe_run("template", "input", "origin"); }},
       {"append, behind a cut", [](Spool& spool) { return spool.append(specs(kBefore + 1, 20)); }, end_cut},
       {"commit_end_of_input, behind a cut", [](Spool& spool) { return spool.commit_end_of_input(false, ""); }, end_cut},
+      {"keep_dispatches", [](Spool& spool) { return spool.keep_dispatches(true); }},
       {"keep_dispatches, no more", [](Spool& spool) { return spool.keep_dispatches(false); }, [](Spool& spool) { return spool.keep_dispatches(true); }},
       {"commit_dispatches", [](Spool& spool) { return spool.commit_dispatches(dispatches(0, 7)); }, [](Spool& spool) { return spool.keep_dispatches(true); }},
       {"commit_dispatches, of jobs that have gone out before", [](Spool& spool) { return spool.commit_dispatches(dispatches(5, 8)); },

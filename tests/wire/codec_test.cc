@@ -192,9 +192,10 @@ TEST_CASE("only a worker's STATE and BYE may come without a run", "[codec]") {
     Frame frame;
     std::visit([&](const auto& direction) { encode(base::RunId{}, direction, frame); }, example.message);
     const auto read = decoded(frame, example.message, run());
-    const bool may = example.name.starts_with("STATE") || example.name == "BYE";
-    CHECK(bool(read) == may);
-    if (!read) CHECK(read.error().kind == Error::Kind::Conflict);
+    const auto* to_sink = std::get_if<ToSink>(&example.message);
+    const auto* state = to_sink != nullptr ? std::get_if<State>(to_sink) : nullptr;
+    CHECK(bool(read) == (example.name == "BYE" || (state != nullptr && state->held.empty())));
+    if (!read) CHECK(read.error().kind == (state != nullptr ? Error::Kind::Protocol : Error::Kind::Conflict));
   }
 }
 
@@ -354,6 +355,20 @@ TEST_CASE("what an older sender leaves out at the end has its default", "[codec]
   CHECK(std::get<Job>(read_job->message) == job);
   frame.pop_back();
   CHECK_FALSE(decode_to_worker(frame, run()));
+}
+
+TEST_CASE("a worker that knows no run has nothing of it", "[codec]") {
+  Frame frame;
+  State state;
+  encode(base::RunId(), ToSink(state), frame);
+  CHECK(decode_to_sink(frame, run()));
+  CHECK(decode_to_sink(frame, base::RunId()));
+  state.held = {{{1, 2, 3}, Held::Phase::Running}};
+  encode(base::RunId(), ToSink(state), frame);
+  CHECK_FALSE(decode_to_sink(frame, run()));
+  CHECK(has(sink_error(frame), "a STATE without a run that holds attempts"));
+  encode(run(), ToSink(state), frame);
+  CHECK(decode_to_sink(frame, run()));
 }
 
 TEST_CASE("lengths and counts at the limit are taken, above it refused", "[codec]") {
