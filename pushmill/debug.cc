@@ -85,7 +85,7 @@ base::Result<int> debug(const JobOptions& options) {
   base::JobSpec spec;
   std::string origin;
   {  // nothing of the run is open when the job begins
-    const auto run = RunReader::open(options.directory, options.take_over);
+    const auto run = RunReader::open(options.directory);
     if (!run) return run.error();
     auto read = run->spec(options.job);
     if (!read) return read.error();

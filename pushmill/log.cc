@@ -50,7 +50,7 @@ std::vector<Value> table_row(const std::vector<Value>& row) {
 }  // namespace
 
 base::Result<int> log(const LogOptions& options) {
-  const auto run = RunReader::open(options.directory, options.take_over);
+  const auto run = RunReader::open(options.directory);
   if (!run) return run.error();
   auto results = run->results();
   if (!results) return results.error();

@@ -49,18 +49,16 @@ void add_take_over(CLI::App& app, io::TakeOver& take_over) {
 }
 
 // What `pushmill NAME [DIR] JOB` has.
-template <typename Options>
-Leaving parse_with_job(CLI::App& app, const std::string& name, const std::vector<std::string>& arguments, Options& options) {
+Leaving parse_with_job(CLI::App& app, const std::string& name, const std::vector<std::string>& arguments, std::string& directory, base::JobId& job) {
   std::vector<std::string> words;
-  add_take_over(app, options.take_over);
   cli::set_usage(app, "pushmill " + name);
   app.add_option("DIR JOB", words, "the run directory (default: the newest run without a name) and the number of the job")->type_name("");
   if (auto leave = cli::parse(app, arguments, nullptr)) return leave;
   std::string text;
-  if (auto leave = split(words, "JOB, the number of a job,", options.directory, text)) return leave;
+  if (auto leave = split(words, "JOB, the number of a job,", directory, text)) return leave;
   const auto number = parse_job(text);
   if (!number) return wrong(number.error().message);
-  options.job = *number;
+  job = *number;
   return std::nullopt;
 }
 
@@ -84,7 +82,6 @@ Leaving parse_log(const std::vector<std::string>& arguments, LogOptions& options
   app.add_option("--worker", options.worker, "only those of this host, or of the worker whose id begins so")->type_name("NAME");
   add_moment(app, "--since", options.since, "only those that ended then or later: 2026-11-22, '2026-11-22 05:01', or 2h for two hours ago");
   add_moment(app, "--until", options.until, "only those that ended before");
-  add_take_over(app, options.take_over);
   return cli::parse(app, arguments, nullptr);
 }
 
@@ -92,18 +89,19 @@ Leaving parse_output(const std::vector<std::string>& arguments, OutputOptions& o
   CLI::App app("Writes what a job wrote to its standard output.", "pushmill output");
   app.add_flag("--stderr", options.err, "what it wrote to its standard error");
   cli::add_count(app, "--attempt", options.attempt, 1, 1'000'000, "of an earlier attempt that was retried: the N-th, as pushmill why counts them");
-  return parse_with_job(app, "output [DIR] JOB [--stderr] [--attempt N]", arguments, options);
+  return parse_with_job(app, "output [DIR] JOB [--stderr] [--attempt N]", arguments, options.directory, options.job);
 }
 
 Leaving parse_why(const std::vector<std::string>& arguments, JobOptions& options) {
   CLI::App app("Says in words what has become of a job: each attempt, why it ended, and what it waits for.", "pushmill why");
-  return parse_with_job(app, "why [DIR] JOB", arguments, options);
+  add_take_over(app, options.take_over);
+  return parse_with_job(app, "why [DIR] JOB", arguments, options.directory, options.job);
 }
 
 Leaving parse_debug(const std::vector<std::string>& arguments, JobOptions& options) {
   CLI::App app("Runs a job here and now, with its command, directory, environment and input, on this terminal. Nothing is recorded.", "pushmill debug");
   app.footer("The exit status is the job's.");
-  return parse_with_job(app, "debug [DIR] JOB", arguments, options);
+  return parse_with_job(app, "debug [DIR] JOB", arguments, options.directory, options.job);
 }
 
 Leaving parse_status(const std::vector<std::string>& arguments, StatusOptions& options) {
@@ -143,7 +141,6 @@ Leaving parse_sql(const std::vector<std::string>& arguments, SqlOptions& options
   std::vector<std::string> words;
   app.add_option("DIR QUERY", words, "the run directory (default: the newest run without a name) and one SELECT")->type_name("");
   add_format(app, options.format);
-  add_take_over(app, options.take_over);
   if (auto leave = cli::parse(app, arguments, nullptr)) return leave;
   return split(words, "QUERY", options.directory, options.query);
 }

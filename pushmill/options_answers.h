@@ -17,7 +17,6 @@ namespace pushmill {
 
 struct LogOptions {
   std::string directory;
-  io::TakeOver take_over = io::TakeOver::No;
   Format format = Format::Table;
   bool failed = false;
   std::optional<base::Outcome> outcome;
@@ -26,15 +25,14 @@ struct LogOptions {
 };
 struct OutputOptions {
   std::string directory;
-  io::TakeOver take_over = io::TakeOver::No;
   base::JobId job = 0;
   bool err = false;
   std::uint32_t attempt = 0;  // 0: the one that is the result
 };
 struct JobOptions {  // why, debug
   std::string directory;
-  io::TakeOver take_over = io::TakeOver::No;
   base::JobId job = 0;
+  io::TakeOver take_over = io::TakeOver::No;  // of why
 };
 struct StatusOptions {
   std::string directory;
@@ -52,7 +50,6 @@ struct RemoveOptions {
 };
 struct SqlOptions {
   std::string directory, query;
-  io::TakeOver take_over = io::TakeOver::No;
   Format format = Format::Table;
 };
 struct RetryOptions {

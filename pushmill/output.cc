@@ -56,7 +56,7 @@ base::Status copy_file(const std::string& path) {
 }  // namespace
 
 base::Result<int> output(const OutputOptions& options) {
-  const auto run = RunReader::open(options.directory, options.take_over);
+  const auto run = RunReader::open(options.directory);
   if (!run) return run.error();
   std::optional<Found> found;
   bool is_earlier = false;  // an attempt behind which another came

@@ -104,25 +104,32 @@ const char* RunReader::state_text() const {
 
 std::string RunReader::holder() const { return ventilator_ ? *ventilator_ : sink_.value_or(""); }
 
-Error RunReader::kept() const {
-  return {Error::Kind::Busy, path_ + ": is on a network file system, where a live run has its databases to itself (" + holder() +
-                                 "): pushmill status tells how it stands" + (is_held_elsewhere_ ? "; " + advice() : "")};
-}
-
 std::string RunReader::advice() const {
   const base::WallTime at = changed_at();
   const std::string last = at == 0 ? "" : "its files last changed " + span_text(base::Duration(io::wall_now() - at)) + " ago: ";
   return last + "if that host is dead, go on with --take-over";
 }
 
+base::Result<std::string> RunReader::databases() const {
+  if (has_databases_) return path_;
+  if (copy_ == nullptr) {
+    auto copy = io::DatabaseCopy::make(path_, {sink::ResultLog::kFile, "jobs.db"});  // in this order: no result without its job
+    if (!copy) return copy.error();
+    copy_ = std::make_shared<const io::DatabaseCopy>(std::move(*copy));
+  }
+  return copy_->path();
+}
+
 base::Result<std::optional<io::Database>> RunReader::results() const {
-  if (!has_databases_) return kept();
-  return open_if_there(path_ + "/" + sink::ResultLog::kFile, sink::ResultLog::kVersion);
+  const auto where = databases();
+  if (!where) return where.error();
+  return open_if_there(*where + "/" + sink::ResultLog::kFile, sink::ResultLog::kVersion);
 }
 
 base::Result<std::optional<io::Database>> RunReader::jobs() const {
-  if (!has_databases_) return kept();
-  return open_if_there(path_ + "/jobs.db", ventilator::Spool::kSchemaVersion);
+  const auto where = databases();
+  if (!where) return where.error();
+  return open_if_there(*where + "/jobs.db", ventilator::Spool::kSchemaVersion);
 }
 
 std::string RunReader::command() const {

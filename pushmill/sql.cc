@@ -30,7 +30,7 @@ base::Result<io::Database> open_both(const RunReader& run) {
   if (!*results && !*jobs) return Error{Error::Kind::NotFound, run.path() + ": nothing has been recorded yet"};
   if (!*results) return std::move(**jobs);
   if (*jobs) {
-    if (auto attached = (*results)->attach_read_only(run.path() + "/jobs.db", "jobs"); !attached) return attached.error();
+    if (auto attached = (*results)->attach_read_only(*run.databases() + "/jobs.db", "jobs"); !attached) return attached.error();
   }
   return std::move(**results);
 }
@@ -62,7 +62,7 @@ base::Status copy(std::FILE* file) {
 }  // namespace
 
 base::Result<int> sql(const SqlOptions& options) {
-  const auto run = RunReader::open(options.directory, options.take_over);
+  const auto run = RunReader::open(options.directory);
   if (!run) return run.error();
   const std::unique_ptr<std::FILE, CloseFile> file(std::tmpfile());
   if (file == nullptr) return Error{Error::Kind::Io, std::string("cannot make a temporary file: ") + std::strerror(errno)};

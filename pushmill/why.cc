@@ -201,29 +201,27 @@ base::Result<int> why(const JobOptions& options) {
   const base::WallTime now = io::wall_now();
   const std::string name = "job " + std::to_string(options.job);
   Story story;
-  if (run->has_databases()) {
-    auto jobs = run->jobs();
-    if (!jobs) return jobs.error();
-    auto command = *jobs ? read_command(**jobs, options.job) : base::Result<std::optional<std::string>>(std::nullopt);
-    if (!command) return command.error();
-    auto results = run->results();
-    if (!results) return results.error();
-    if (*results) {
-      if (auto read = read_attempts(**results, options.job, story); !read) return read.error();
-      if (auto read = read_policy(**results, story); !read) return read.error();
-    }
-    if (!*command && story.attempts.empty()) {
-      const auto accepted = run->summary() ? run->summary()->accepted : 0;
-      const bool is_whole = run->summary() && run->summary()->end_of_input;
-      return Error{Error::Kind::NotFound, "there is no " + name + " in " + run->path() + ": it has " + std::to_string(accepted) + (is_whole ? "" : " so far")};
-    }
-    story.command = command->value_or("");
+  auto jobs = run->jobs();
+  if (!jobs) return jobs.error();
+  auto command = *jobs ? read_command(**jobs, options.job) : base::Result<std::optional<std::string>>(std::nullopt);
+  if (!command) return command.error();
+  auto results = run->results();
+  if (!results) return results.error();
+  if (*results) {
+    if (auto read = read_attempts(**results, options.job, story); !read) return read.error();
+    if (auto read = read_policy(**results, story); !read) return read.error();
   }
+  if (!*command && story.attempts.empty()) {
+    const auto& summary = run->summary();
+    const std::string known = summary ? ": it has " + std::to_string(summary->accepted) + (summary->end_of_input ? "" : " so far") : "";
+    return Error{Error::Kind::NotFound, "there is no " + name + " in " + run->path() + known};
+  }
+  story.command = command->value_or("");
   const json::Value* out = story.is_finished ? nullptr : find_out(run->status(), options.job);
   std::printf("%s%s%s\n", name.c_str(), story.command.empty() ? "" : ": ", shown(story.command).c_str());
   for (const Attempt& attempt : story.attempts) print_attempt(attempt, now);
   std::string last = story.is_finished ? ending(story) : out != nullptr ? where_it_is(run->status(), *out, now) : state_now(*run, story);
-  if (!run->has_databases()) last += " (As its sink said last: the databases are on a network file system, and the live run has them to itself" + (run->is_held_elsewhere() ? "; " + run->advice() : std::string()) + ".)";
+  if (run->is_held_elsewhere()) last += " (Nobody here can tell whether the run lives; " + run->advice() + ".)";
   std::printf("  %s\n", shown(last).c_str());
   if (auto written = cli::flush(stdout); !written) return written.error();
   return cli::kExitOk;

@@ -1,6 +1,10 @@
 """Where a run is kept, for how long, and who may look into it."""
+import contextlib
 import json
 import os
+import pathlib
+import re
+import sqlite3
 import stat
 import subprocess
 import unittest
@@ -231,13 +235,12 @@ class Sharing(EndToEnd):
         self.assertEqual(query(run, "SELECT job, outcome FROM results ORDER BY job"), [(1, "failed"), (2, "ok")])
         self.assertEqual((self.path / "log").read_text().count("\n"), 4)  # of the first job twice
 
-    def test_it_is_looked_at_and_removed_only_when_told_that_its_host_is_dead(self):
+    def test_it_is_looked_at_and_taken_for_dead_and_removed_only_when_told_so(self):
         run, pid = self.held_elsewhere()
-        asked = {"log": [run], "output": [run, "1"], "sql": [run, "SELECT job, outcome FROM results"], "debug": [run, "2"]}
-        for command, words in asked.items():
-            with self.subTest(command):
-                said = self.run_to_end(command, *words, status=IN_USE).err
-                self.assertRegex(said, rf"\(process {pid} elsewhere ventilator\): .*; its files last changed \d+s ago: if that host is dead, go on with --take-over\n$")
+        self.assertIn(b" failed ", self.run_to_end("log", run).out)
+        self.assertEqual(self.run_to_end("output", run, "1").out, b"")
+        self.assertEqual(self.run_to_end("sql", run, "SELECT job, outcome FROM results", "--tsv").out, b"job\toutcome\n1\tfailed\n")
+        self.assertEqual(self.run_to_end("debug", run, "2").out, b"b\n")
         for words in ["status", run], ["why", run, "2"]:
             self.assertRegex(self.run_to_end(*words).out.decode(), r"its files last changed \d+s ago: if that host is dead, go on with --take-over")
         told = json.loads(self.run_to_end("status", run, "--json").out)
@@ -247,14 +250,30 @@ class Sharing(EndToEnd):
         locks = [(run / name).read_text() for name in ("sink.lock", "ventilator.lock")]
         told = json.loads(self.run_to_end("status", run, "--json", "--take-over").out)
         self.assertEqual((told["state"], told["holder"], told["is_held_elsewhere"], told["jobs"], told["failed"], told["waiting"]), ("interrupted", None, False, 2, 1, 1))
-        self.assertIn(b" failed ", self.run_to_end("log", run, "--take-over").out)
-        self.assertEqual(self.run_to_end("output", run, "1", "--take-over").out, b"")
         self.assertIn(b"pushmill resume goes on with it", self.run_to_end("why", run, "2", "--take-over").out)
-        self.assertEqual(self.run_to_end("sql", "--take-over", run, "SELECT job, outcome FROM results", "--tsv").out, b"job\toutcome\n1\tfailed\n")
-        self.assertEqual(self.run_to_end("debug", run, "2", "--take-over").out, b"b\n")
         self.assertEqual([(run / name).read_text() for name in ("sink.lock", "ventilator.lock")], locks)  # who looks takes nothing
         self.run_to_end("rm", "--take-over", run)
         self.assertFalse(run.exists())
+
+    def test_a_live_one_answers_all_the_same(self):
+        """From status.json and copies of its databases, which it has to itself."""
+        self.env["PUSHMILL_NETWORK_FILESYSTEM"] = "1"
+        wait, go = self.gate()
+        program = self.start("pushmill", "run", "-j1", "--run-dir", "r", "--keep-output", "all", "--joblog", "log", f"[ {{}} = a ] || {wait}; echo {{}}", ":::", "a", "b")
+        wait_until(lambda: (self.path / "log").exists() and (self.path / "log").read_text().count("\n") == 2, "the first result")
+        with contextlib.closing(sqlite3.connect(f"file:{self.path}/r/results.db?mode=ro", uri=True, timeout=0)) as database:
+            self.assertRaisesRegex(sqlite3.OperationalError, "locked", database.execute, "SELECT * FROM results")
+        self.assertEqual(wait_until(lambda: self.run_to_end("output", "r", "1", status=None).out, "the first row"), b"a\n")
+        self.assertEqual(json.loads(self.run_to_end("log", "r", "--json").out)["job"], 1)
+        self.assertEqual(self.run_to_end("sql", "r", "SELECT job, (SELECT count(*) FROM jobs.jobs) FROM results", "--tsv").out, b"job\t(SELECT count(*) FROM jobs.jobs)\n1\t2\n")
+        self.assertIn(b"It is done.", self.run_to_end("why", "r", "1").out)
+        wait_until(lambda: re.search(rb"(?s)^job 2: .*echo b\n.*It runs ", self.run_to_end("why", "r", "2").out), "the second job to be seen running")
+        self.assertIn("there is no job 3", self.run_to_end("why", "r", "3", status=USAGE).err)
+        self.assertEqual(self.run_to_end("debug", "r", "1").out, b"a\n")
+        self.assertIn(b"live", self.run_to_end("status", "r").out)
+        self.assertEqual(list(pathlib.Path(self.env.get("TMPDIR", "/tmp")).glob("pushmill-copy-*")), [])
+        go()
+        program.wait(0)
 
 
 if __name__ == "__main__":

@@ -31,7 +31,7 @@ TEST_CASE("what is to be retried: a first word that is no number is the director
   CHECK((both.directory == "./3" && both.choice.jobs == std::vector<base::JobId>{5}));
 }
 
-TEST_CASE("those that look at one run, and rm of a named one, take it over when told to", "[answers]") {
+TEST_CASE("those that tell whether a run lives, and rm of a named one, take it over when told to", "[answers]") {
   const auto takes_over = [](const auto& parse, auto options, std::vector<std::string> words) {
     auto before = options;
     REQUIRE_FALSE(parse(words, before));
@@ -40,12 +40,8 @@ TEST_CASE("those that look at one run, and rm of a named one, take it over when 
     REQUIRE_FALSE(parse(words, options));
     return options.take_over == io::TakeOver::Yes;
   };
-  CHECK(takes_over(parse_log, LogOptions{}, {"run"}));
-  CHECK(takes_over(parse_output, OutputOptions{}, {"run", "1"}));
   CHECK(takes_over(parse_why, JobOptions{}, {"run", "1"}));
-  CHECK(takes_over(parse_debug, JobOptions{}, {"run", "1"}));
   CHECK(takes_over(parse_status, StatusOptions{}, {"run"}));
-  CHECK(takes_over(parse_sql, SqlOptions{}, {"run", "SELECT 1"}));
   CHECK(takes_over(parse_retry, RetryOptions{}, {"run"}));
   CHECK(takes_over(parse_remove, RemoveOptions{}, {"run"}));
 }
