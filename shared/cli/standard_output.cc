@@ -13,6 +13,7 @@ namespace {
 
 // Some file systems say only at a close that there was no room.
 bool is_settled(int fd) {
+  if (fd < 0) return true;  // it is in memory
   const int copy = ::fcntl(fd, F_DUPFD_CLOEXEC, 0);
   return copy >= 0 && (::close(copy) == 0 || errno == EINTR);
 }
