@@ -9,6 +9,7 @@
 
 #include "base/job.h"
 #include "io/clock.h"
+#include "io/database_copy.h"
 #include "io/run_directory.h"
 #include "pushmill/moments.h"
 #include "sink/result_log.h"
@@ -20,6 +21,8 @@ namespace pushmill {
 using base::Error;
 
 namespace {
+
+constexpr const char* kJobs = "jobs.db";
 
 std::optional<io::Database> none() { return std::nullopt; }
 
@@ -57,8 +60,8 @@ base::Status RunReader::read(io::TakeOver take_over) {
     (name == io::Lock::kSink ? sink_ : ventilator_) = std::move(holder);
   }
   const bool is_live = ventilator_ || sink_;
-  is_held_elsewhere_ = is_live && !is_held_here;
   has_databases_ = !is_live || !io::is_network_filesystem(path_);
+  is_held_elsewhere_ = !has_databases_ && !is_held_here;
   if (sink_) read_status();
   if (!has_databases_) return base::ok();
   auto summary = ventilator::Spool::peek(path_);
@@ -110,26 +113,22 @@ std::string RunReader::advice() const {
   return last + "if that host is dead, go on with --take-over";
 }
 
-base::Result<std::string> RunReader::databases() const {
-  if (has_databases_) return path_;
-  if (copy_ == nullptr) {
-    auto copy = io::DatabaseCopy::make(path_, {sink::ResultLog::kFile, "jobs.db"});  // in this order: no result without its job
-    if (!copy) return copy.error();
-    copy_ = std::make_shared<const io::DatabaseCopy>(std::move(*copy));
-  }
-  return copy_->path();
+base::Result<std::optional<io::Database>> RunReader::database(const char* name, int version) const {
+  if (has_databases_) return open_if_there(path_ + "/" + name, version);
+  const auto copy = io::DatabaseCopy::make(path_, name);
+  if (!copy) return copy.error();
+  return open_if_there(copy->path(), version);
 }
 
-base::Result<std::optional<io::Database>> RunReader::results() const {
-  const auto where = databases();
-  if (!where) return where.error();
-  return open_if_there(*where + "/" + sink::ResultLog::kFile, sink::ResultLog::kVersion);
-}
+base::Result<std::optional<io::Database>> RunReader::results() const { return database(sink::ResultLog::kFile, sink::ResultLog::kVersion); }
 
-base::Result<std::optional<io::Database>> RunReader::jobs() const {
-  const auto where = databases();
-  if (!where) return where.error();
-  return open_if_there(*where + "/jobs.db", ventilator::Spool::kSchemaVersion);
+base::Result<std::optional<io::Database>> RunReader::jobs() const { return database(kJobs, ventilator::Spool::kSchemaVersion); }
+
+base::Status RunReader::attach_jobs(io::Database& database) const {
+  if (has_databases_) return database.attach_read_only(path_ + "/" + kJobs, "jobs");
+  const auto copy = io::DatabaseCopy::make(path_, kJobs);
+  if (!copy) return copy.error();
+  return database.attach_read_only(copy->path(), "jobs");
 }
 
 std::string RunReader::command() const {

@@ -3,14 +3,12 @@
 // `| less`, must not wait inside a read).
 #pragma once
 
-#include <memory>
 #include <optional>
 #include <string>
 
 #include "base/ids.h"
 #include "base/time.h"
 #include "io/database.h"
-#include "io/database_copy.h"
 #include "io/lock.h"
 #include "json/json.h"
 #include "ventilator/spool.h"
@@ -43,13 +41,13 @@ class RunReader {
   bool is_held_elsewhere() const { return is_held_elsewhere_; }
   std::string advice() const;  // of such a one: when its files last changed, and what to do if its host is dead
 
-  // On a network file system a live run has its databases to itself. Then status() tells how it stands, and who asks for more reads a copy of them, which is made
-  // at the first call of these.
+  // On a network file system a live run has its databases to itself. Then status() tells how it stands, and each call of these makes a copy,
+  // which goes with its connection.
   bool has_databases() const { return has_databases_; }
-  base::Result<std::string> databases() const;  // where they can be read
   // None: it has not been made yet. Busy: it is written so fast that it cannot be copied.
   base::Result<std::optional<io::Database>> results() const;
   base::Result<std::optional<io::Database>> jobs() const;
+  base::Status attach_jobs(io::Database& database) const;  // as "jobs". There is one
   base::Result<base::JobSpec> spec(base::JobId job) const;  // as it was accepted. NotFound: there is no such job
   const std::optional<ventilator::Spool::Summary>& summary() const { return summary_; }
   std::optional<int> exit_status() const { return exit_status_; }  // of one that has ended
@@ -64,12 +62,12 @@ class RunReader {
  private:
   base::Status read(io::TakeOver take_over);
   void read_status();
+  base::Result<std::optional<io::Database>> database(const char* name, int version) const;
 
   std::string path_;
   std::optional<std::string> ventilator_, sink_;
   bool is_held_elsewhere_ = false;
   bool has_databases_ = true;
-  mutable std::shared_ptr<const io::DatabaseCopy> copy_;
   std::optional<ventilator::Spool::Summary> summary_;
   std::optional<int> exit_status_;
   json::Value status_;

@@ -30,7 +30,7 @@ base::Result<io::Database> open_both(const RunReader& run) {
   if (!*results && !*jobs) return Error{Error::Kind::NotFound, run.path() + ": nothing has been recorded yet"};
   if (!*results) return std::move(**jobs);
   if (*jobs) {
-    if (auto attached = (*results)->attach_read_only(*run.databases() + "/jobs.db", "jobs"); !attached) return attached.error();
+    if (auto attached = run.attach_jobs(**results); !attached) return attached.error();
   }
   return std::move(**results);
 }

@@ -79,7 +79,7 @@ JobFiles::JobFiles(const OutputFiles& outputs, const Presentation& how, std::str
 base::Result<std::string> JobFiles::write(const Row& row, const base::Label& label) const {
   for (;;) {
     auto written = write_once(row, label);
-    if (written || written.error().kind != Error::Kind::Full || !wait_(written.error())) return written;
+    if (written || written.error().kind != Error::Kind::Full || !wait_(&written.error())) return written;
   }
 }
 
@@ -158,16 +158,19 @@ Status JobFiles::write_file(io::UniqueFd fd, const std::string& path, const Row&
 }
 
 Status JobFiles::write_all(int fd, const std::string& path, std::string_view bytes) const {
+  bool has_waited = false;
   while (!bytes.empty()) {
     const ssize_t n = ::write(fd, bytes.data(), bytes.size());
     if (n < 0 && errno == EINTR) continue;
     if (n > 0) {
       bytes.remove_prefix(static_cast<std::size_t>(n));
+      if (std::exchange(has_waited, false)) wait_(nullptr);
       continue;
     }
     Error error = failed(path, n == 0 ? ENOSPC : errno);
     if (!is_regular(fd)) error.kind = Error::Kind::Io;  // /dev/full: no room is ever made there
-    if (error.kind != Error::Kind::Full || !wait_(error)) return error;
+    if (error.kind != Error::Kind::Full || !wait_(&error)) return error;
+    has_waited = true;
   }
   return base::ok();
 }

@@ -18,8 +18,8 @@ namespace sink {
 
 class JobFiles {
  public:
-  // Called where the disk is full, with what cannot be written: waits a while, and says whether it is to be tried again.
-  using WaitForRoom = std::function<bool(const base::Error&)>;
+  // Called where the disk is full, with what cannot be written: waits a while, and says whether it is to be tried again. With none: there is room again.
+  using WaitForRoom = std::function<bool(const base::Error*)>;
 
   // `folder`: for those of --files; empty: $TMPDIR or /tmp. With Durability::Power a file of --out is on the disk before its name is.
   JobFiles(const OutputFiles& outputs, const Presentation& how, std::string folder, io::Durability durability, WaitForRoom wait);

@@ -97,9 +97,12 @@ bool Joblog::is_ours(const JoblogMark& mark, ResultLog& log) const {
   const auto row = log.row(mark.job);
   if (!row && row.error().kind == Error::Kind::NotFound) return has_line_before(mark.offset, mark.number);  // a user's retry took it away; its line stays
   if (!row) return false;
-  const std::string line = joblog_line(*row, local_host_);
-  return mark.offset >= kHeader.size() + line.size() && holds(line, mark.offset - line.size());
+  const auto ends_there = [&](const std::string& line) { return mark.offset >= kHeader.size() + line.size() && holds(line, mark.offset - line.size()); };
+  return ends_there(joblog_line(*row, local_host_)) || ends_there(line_elsewhere(*row));
 }
+
+// As a sink wrote it for which another host was its own: this one may have had another name then, or the run may have moved.
+std::string Joblog::line_elsewhere(const Row& row) const { return joblog_line(row, row.host == local_host_ ? std::string() : row.host); }
 
 // Others may have written up to there, and may have been left in the middle of a line; they may write on.
 Status Joblog::go_to_end() {
@@ -171,7 +174,8 @@ Status Joblog::replay(ResultLog& log) {
       const auto row = log.row(finished.job);
       if (!row) return row.error();
       const std::string line = joblog_line(*row, local_host_);
-      const auto end = find_line(line);
+      auto end = find_line(line);
+      if (!end) end = find_line(line_elsewhere(*row));
       if (end) {
         mark_.offset = *end;
       } else if (const std::string torn = std::exchange(torn_, {}); !torn.empty() && line.starts_with(torn)) {

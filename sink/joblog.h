@@ -47,6 +47,7 @@ class Joblog {
   base::Status cut(std::uint64_t offset);
   base::Status read_lines(std::uint64_t from);
   std::optional<std::uint64_t> find_line(std::string_view line) const;
+  std::string line_elsewhere(const Row& row) const;
   void cover(const Row& row);
   base::Status replay(ResultLog& log);
   base::Error error(const char* what, int code) const;

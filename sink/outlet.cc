@@ -59,6 +59,7 @@ bool Outlet::fail(Failure failure) {
 
 // One buffer for both streams: what was asked for first is written first, also where both are the same terminal or file.
 bool Outlet::append(bool to_err, std::string_view bytes) {
+  if (failure_) return false;
   if (bytes.empty()) return true;
   const Stream& stream = to_err ? err_ : out_;
   if (buffered_ != &stream || buffer_.size() + bytes.size() > kBuffer) {
@@ -109,6 +110,7 @@ bool Outlet::splice(const Stream& stream, int file, std::uint64_t& from, std::ui
 }
 
 bool Outlet::flush() {
+  if (failure_) return false;  // part of what is gathered may be out
   if (!buffer_.empty() && !write_all(*buffered_, buffer_)) return false;
   buffer_.clear();
   ++flushes_;

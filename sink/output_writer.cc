@@ -66,7 +66,7 @@ OutputWriter::OutputWriter(ResultLog& log, const OutputFiles& files, const Confi
       files_(files),
       config_(config),
       table_(std::move(table)),
-      job_files_(files, config.how, config.folder, config.durability, [this](const Error& error) { return wait_for_room(error); }),
+      job_files_(files, config.how, config.folder, config.durability, [this](const Error* error) { return wait_for_room(error); }),
       outlet_(table_ ? table_.get() : config.out, config.err, config.table),
       wake_fd_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
       emitted_(config.mark),
@@ -367,11 +367,16 @@ bool OutputWriter::publish(std::uint64_t mark) {
 }
 
 // For the files of a job; false: give up. What is written otherwise does not wait with it.
-bool OutputWriter::wait_for_room(const Error& error) {
+bool OutputWriter::wait_for_room(const Error* error) {
+  if (error == nullptr) {
+    const std::lock_guard lock(mutex_);
+    full_.reset();
+    return true;
+  }
   if (!outlet_.is_stopping() && !flush()) return false;
   std::unique_lock lock(mutex_);
   if (!full_) signal_eventfd(wake_fd_.get());
-  full_ = error;
+  full_ = *error;
   changed_.wait_for(lock, kRoomEvery, [this] { return outlet_.is_stopping(); });
   return !outlet_.is_stopping();
 }

@@ -124,7 +124,7 @@ class OutputWriter {
   void free_if_unwanted(const Emission& emission, std::size_t bytes, std::optional<base::Attempt> with_files);
   bool flush();
   bool publish(std::uint64_t mark);
-  bool wait_for_room(const base::Error& error);
+  bool wait_for_room(const base::Error* error);
   void fail(Failure failure);
   bool give_up();  // false
 

@@ -7,6 +7,8 @@
 #include <filesystem>
 #include <fstream>
 
+#include "io/clock.h"
+
 namespace io {
 
 using base::Error;
@@ -14,7 +16,7 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr int kTries = 20;
+constexpr base::Duration kPatience{10'000'000};
 constexpr std::size_t kLogHead = 32;  // bytes (sqlite.org, "WAL file format"): among them two numbers that are new each time the log begins anew
 
 // Empty: there is no log.
@@ -35,33 +37,34 @@ base::Status copy_file(const std::string& from, const std::string& to) {
 }
 
 // While the log has not begun anew all that was written to the database meanwhile stands in the log too, which is copied behind it; and of the log's own end only
-// whole transactions count. So the two together are the database at the moment at which the end of the log was read.
+// whole transactions count. So the two together are the database at the moment at which the end of the log was read. It rests on this order, on a writer that syncs
+// its log before it writes the database, and that before it begins the log anew (synchronous NORMAL or FULL), and on files that are read anew when they are opened.
 base::Status copy_database(const std::string& from, const std::string& to) {
-  for (int tries = 0; tries < kTries; ++tries) {
+  const auto until = now() + kPatience;
+  do {
     const std::string head = head_of_log(from);
     if (auto copied = copy_file(from, to); !copied) return copied;
+    if (head_of_log(from) != head) continue;
     if (auto copied = copy_file(from + "-wal", to + "-wal"); !copied) return copied;
     if (head_of_log(from) == head) return base::ok();
-  }
+  } while (now() < until);
   return Error{Error::Kind::Busy, from + ": is being written too fast to be copied: try again"};
 }
 
 }  // namespace
 
-base::Result<DatabaseCopy> DatabaseCopy::make(const std::string& directory, const std::vector<std::string>& names) {
+base::Result<DatabaseCopy> DatabaseCopy::make(const std::string& directory, const std::string& name) {
   const char* named = ::getenv("TMPDIR");
   std::string path = std::string(named != nullptr && named[0] == '/' ? named : "/tmp") + "/pushmill-copy-XXXXXX";
   if (::mkdtemp(path.data()) == nullptr) return Error{Error::Kind::Io, "cannot create " + path + ": " + std::strerror(errno)};
-  DatabaseCopy copy(std::move(path));
-  for (const std::string& name : names) {
-    if (auto copied = copy_database(directory + "/" + name, copy.path_ + "/" + name); !copied) return copied.error();
-  }
+  DatabaseCopy copy(std::move(path), name);
+  if (auto copied = copy_database(directory + "/" + name, copy.path()); !copied) return copied.error();
   return copy;
 }
 
 DatabaseCopy::~DatabaseCopy() {
   std::error_code error;
-  if (!path_.empty()) fs::remove_all(path_, error);
+  if (!directory_.empty()) fs::remove_all(directory_, error);
 }
 
 }  // namespace io

@@ -1,8 +1,7 @@
-// Databases of a program that has them to itself, as on a network file system: read from a copy, which is made without its help and disturbs it in nothing.
+// A database of a program that has it to itself, as on a network file system: read from a copy, which is made without its help and disturbs it in nothing.
 #pragma once
 
 #include <string>
-#include <vector>
 
 #include "base/result.h"
 
@@ -10,19 +9,20 @@ namespace io {
 
 class DatabaseCopy {
  public:
-  // Copies `names` of `directory`, those that are there, one after the other into a private directory under $TMPDIR or /tmp. Each is as it was at one moment, with
-  // all that was committed then. Busy: it was written so fast that there was no such moment.
-  static base::Result<DatabaseCopy> make(const std::string& directory, const std::vector<std::string>& names);
+  // Copies `name` of `directory`, if it is there, into a private directory under $TMPDIR or /tmp. It is as it was at one moment, with all that was committed then.
+  // Busy: it was written so fast, for ten seconds, that there was no such moment.
+  static base::Result<DatabaseCopy> make(const std::string& directory, const std::string& name);
 
-  const std::string& path() const { return path_; }
+  // Who has opened it, and read from it once, needs the file no more.
+  std::string path() const { return directory_ + "/" + name_; }
 
-  DatabaseCopy(DatabaseCopy&& other) noexcept : path_(std::move(other.path_)) { other.path_.clear(); }
+  DatabaseCopy(DatabaseCopy&& other) noexcept : directory_(std::move(other.directory_)), name_(std::move(other.name_)) { other.directory_.clear(); }
   DatabaseCopy& operator=(DatabaseCopy&&) = delete;
   ~DatabaseCopy();
 
  private:
-  explicit DatabaseCopy(std::string path) : path_(std::move(path)) {}
-  std::string path_;
+  DatabaseCopy(std::string directory, std::string name) : directory_(std::move(directory)), name_(std::move(name)) {}
+  std::string directory_, name_;
 };
 
 }  // namespace io

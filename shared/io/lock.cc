@@ -70,7 +70,6 @@ Holder read_holder(int fd) {
 }
 
 void write_holder(int fd, std::string_view program, bool is_seen_elsewhere) {
-  if (program == Lock::kLook) return void(!::ftruncate(fd, 0));
   const std::string text = std::to_string(::getpid()) + " " + host_name() + " " + std::string(program) + "\n" + start_of(::getpid()) + " " + boot_id() + "\n";
   // A disk too full for this is no reason to refuse: it only tells others who we are.
   if (::ftruncate(fd, 0) == 0 && ::pwrite(fd, text.data(), text.size(), 0) > 0 && is_seen_elsewhere) ::fsync(fd);
@@ -123,8 +122,9 @@ base::Result<Lock> Lock::take(const std::string& run_directory, const char* name
   const Holder holder = read_holder(fd.get());
   if (auto refused = refusal(run_directory, holder, locked != 0, take_over)) return *refused;
   const bool is_shared = is_network_filesystem(run_directory);
-  write_holder(fd.get(), program, is_shared);
-  return Lock(std::move(fd), is_shared && is_presumed_alive(holder) ? holder.text() : "");
+  const bool is_named = program != kLook;
+  if (is_named) write_holder(fd.get(), program, is_shared);
+  return Lock(std::move(fd), is_named, is_shared && is_presumed_alive(holder) ? holder.text() : "");
 }
 
 base::Status Lock::check(const std::string& run_directory, const char* name, TakeOver take_over) {
@@ -140,7 +140,7 @@ std::optional<std::string> Lock::holder(const std::string& run_directory, const 
 }
 
 Lock::~Lock() {
-  if (fd_) (void)!::ftruncate(fd_.get(), 0);
+  if (fd_ && is_named_) (void)!::ftruncate(fd_.get(), 0);
 }
 
 }  // namespace io

@@ -21,7 +21,7 @@ class Lock {
   static constexpr const char* kVentilator = "ventilator.lock";
   static constexpr const char* kSink = "sink.lock";
 
-  static constexpr std::string_view kLook = "";  // in place of a program: it is held for a moment, and who comes meanwhile waits for that
+  static constexpr std::string_view kLook = "";  // in place of a program: it is held for a moment, nothing is written, and who comes meanwhile waits
 
   // Busy, naming the holder (its process id, host and program), when another process or Lock has it.
   static base::Result<Lock> take(const std::string& run_directory, const char* name, std::string_view program, TakeOver take_over = TakeOver::No);
@@ -38,8 +38,9 @@ class Lock {
   const std::string& taken_from() const { return taken_from_; }
 
  private:
-  Lock(UniqueFd fd, std::string taken_from) : fd_(std::move(fd)), taken_from_(std::move(taken_from)) {}
+  Lock(UniqueFd fd, bool is_named, std::string taken_from) : fd_(std::move(fd)), is_named_(is_named), taken_from_(std::move(taken_from)) {}
   UniqueFd fd_;
+  bool is_named_ = false;
   std::string taken_from_;
 };
 

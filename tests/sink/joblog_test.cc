@@ -409,6 +409,23 @@ TEST_CASE("a joblog that is appended to and was exchanged gets the lines that it
   CHECK(content(path) == kHeader + line(2) + line(1) + line(3));
 }
 
+TEST_CASE("a joblog that is appended to is known again by a sink whose host has another name", "[joblog]") {
+  const bool has_mark = GENERATE(true, false);
+  TemporaryFolder folder;
+  const std::string path = folder / "joblog";
+  {
+    auto log = open_log(folder.path());
+    Joblog joblog = open_joblog("+" + path, *log);
+    commit_and_add(joblog, *log, 1);
+    if (has_mark) commit(*log);
+  }
+  for (const char* host : {"there", "here"}) {
+    auto log = open_log(folder.path());
+    REQUIRE(Joblog::open("+" + path, host, *log));
+    CHECK(content(path) == kHeader + line(1));
+  }
+}
+
 TEST_CASE("two runs that append to one joblog at a time keep each other's lines", "[joblog]") {
   const TemporaryFolder folder, other;
   const std::string path = folder / "joblog";
