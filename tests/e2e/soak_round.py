@@ -300,9 +300,9 @@ class Round(EndToEnd):
 
     def observe(self):
         try:
-            rows = query(self.path / "r", "SELECT job, epoch || '.' || n, outcome FROM results WHERE seq > ?", len(self.rows))
+            rows = query(self.path / "r", "SELECT job, epoch || '.' || n, outcome FROM results WHERE seq > ?", len(self.rows), timeout=0)
         except sqlite3.OperationalError as error:
-            if "locking protocol" not in str(error):
+            if "locking protocol" not in str(error) and "locked" not in str(error):
                 raise
             return  # its owner was stopped while it opened the database, and only we let it go on
         length = self.journal_file.stat().st_size

@@ -192,10 +192,10 @@ class Journal:
         return collections.Counter({job: len(attempts) for job, attempts in self.attempts("start").items()})
 
 
-def query(run, sql, *values, file="results.db"):
-    """Rows of results.db, or of jobs.db; none if it is not there yet."""
+def query(run, sql, *values, file="results.db", timeout=20):
+    """Rows of results.db, or of jobs.db; none if it is not there yet. timeout: seconds to wait for a lock."""
     try:
-        with contextlib.closing(sqlite3.connect(f"file:{run}/{file}?mode=ro", uri=True, timeout=20)) as database:
+        with contextlib.closing(sqlite3.connect(f"file:{run}/{file}?mode=ro", uri=True, timeout=timeout)) as database:
             database.text_factory = lambda text: text.decode(errors="surrogateescape")
             return database.execute(sql, values).fetchall()
     except sqlite3.OperationalError as error:
